@@ -19,7 +19,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
-from threadpoolctl import threadpool_limits
+
+# Comes with scikit-learn, which the checks do without.
+from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 HERE: Final = Path(__file__).resolve().parent
 MODEL: Final = HERE / "model" / "model.onnx"
