@@ -1,7 +1,8 @@
 """EfficientNet-Lite0 as an ONNX file: a real ImageNet classifier, made once and kept in the cache.
 
 Making it takes half a minute to several minutes, and up to several GB meanwhile. To have it done ahead, with
-the progress shown: `PYTHONPATH=tests python -m assets.efficientnet`.
+the progress shown: `ORT_DISABLE_TELEMETRY=1 PYTHONPATH=tests python -m assets.efficientnet`. ONNX Runtime
+reads that variable when it is imported, so it is for whoever starts the interpreter to set.
 """
 
 import fcntl
