@@ -1,0 +1,45 @@
+"""The frameworks that run models, one module each, imported only for a model that needs it."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from serving.errors import ModelLoadError
+from serving.signature import Inputs, Outputs, Signature
+
+if TYPE_CHECKING:
+    from serving.plan import Plan
+
+# Framework -> the module whose `load(path, plan)` gives a Model.
+MODULES: Mapping[str, str] = {"onnx": "serving.backends.onnx"}
+
+
+class Model(Protocol):
+    """A loaded model."""
+
+    @property
+    def signature(self) -> Signature:
+        """Its inputs and outputs."""
+        ...
+
+    def run(self, inputs: Inputs) -> Outputs:
+        """Run it on validated arrays; called from several threads at once.
+
+        Raises:
+            ModelRejectedInputError: these values are at fault.
+            ModelFailedError: anything else.
+        """
+        ...
+
+
+def load(framework: str, path: Path, plan: "Plan") -> Model:
+    """Import the framework and load the model file at `path` as the plan says. Raises ModelLoadError."""
+    try:
+        module = import_module(MODULES[framework])
+    except ImportError as error:
+        raise ModelLoadError(
+            f"{path} needs {framework}, which this installation lacks ({error}). Use an image variant that has it."
+        ) from error
+    model: Model = module.load(path, plan)
+    return model

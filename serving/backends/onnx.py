@@ -1,0 +1,116 @@
+"""ONNX models on ONNX Runtime's CPU provider."""
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
+
+from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
+from serving.plan import Plan
+from serving.signature import STRING, Dimension, Inputs, Kind, Outputs, Signature, TensorSpec
+
+# ONNX Runtime's names of the element types that numpy has too. bfloat16, the float8 types and the 4-bit
+# ones have no numpy dtype, and ONNX Runtime loads no model with complex tensors.
+DTYPES = {
+    "tensor(float16)": "float16",
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
+    "tensor(bool)": "bool",
+    "tensor(string)": STRING,
+}
+MAP_SEQUENCE = "seq(map("
+# Severity "fatal" of a session's own log: whatever goes wrong comes as an exception and is logged by us.
+QUIET = 4
+
+
+class OnnxModel:
+    """A loaded ONNX model; ONNX Runtime's sessions may be run from several threads at once."""
+
+    def __init__(self, session: Any, signature: Signature) -> None:  # noqa: ANN401 (onnxruntime is not typed)
+        self._session = session
+        self._signature = signature
+        self._output_names = [spec.name for spec in signature.outputs]
+
+    @property
+    def signature(self) -> Signature:
+        """The graph's inputs and outputs."""
+        return self._signature
+
+    def run(self, inputs: Inputs) -> Outputs:
+        """Run the graph.
+
+        Raises:
+            ModelRejectedInputError: an operator refused these values.
+            ModelFailedError: anything else that went wrong.
+        """
+        try:
+            values = self._session.run(self._output_names, inputs)
+        except InvalidArgument as error:
+            raise ModelRejectedInputError from error
+        except Exception as error:
+            raise ModelFailedError from error
+        return dict(zip(self._output_names, values, strict=True))
+
+
+def load(path: Path, plan: Plan) -> OnnxModel:
+    """Load the model file with the plan's session options. Raises ModelLoadError."""
+    try:
+        session = ort.InferenceSession(path, _options(plan), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelLoadError(
+            f"{path} could not be loaded by ONNX Runtime {ort.__version__}: {error} Expected: an ONNX model with "
+            "its external data files beside it. Check that the archive is complete and that "
+            "onnx.checker.check_model accepts the file."
+        ) from error
+    signature = Signature(
+        tuple(_input(node) for node in session.get_inputs()),
+        tuple(_output(node) for node in session.get_outputs()),
+    )
+    return OnnxModel(session, signature)
+
+
+def _options(plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = plan.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = True
+    options.log_severity_level = QUIET
+    for key, value in plan.session.items():
+        options.add_session_config_entry(key, value)
+    return options
+
+
+def _input(node: Any) -> TensorSpec:  # noqa: ANN401 (onnxruntime is not typed)
+    if node.type not in DTYPES:
+        raise ModelLoadError(
+            f"The model's input {node.name!r} is of type {node.type}. Expected: a tensor of one of "
+            f"{', '.join(DTYPES.values())}. Cast inside the graph, or export with another input type."
+        )
+    return TensorSpec(node.name, DTYPES[node.type], _shape(node))
+
+
+def _output(node: Any) -> TensorSpec:  # noqa: ANN401 (onnxruntime is not typed)
+    if node.type in DTYPES:
+        return TensorSpec(node.name, DTYPES[node.type], _shape(node))
+    if node.type.startswith("tensor("):
+        raise ModelLoadError(
+            f"The model's output {node.name!r} is of type {node.type}, which numpy does not have. Cast it to "
+            "float32 inside the graph."
+        )
+    kind: Kind = "maps" if node.type.startswith(MAP_SEQUENCE) else "other"
+    return TensorSpec(node.name, node.type, (), kind)
+
+
+def _shape(node: Any) -> tuple[Dimension, ...]:  # noqa: ANN401 (onnxruntime is not typed)
+    """The shape with a name for each free axis; an unnamed one gets a name of its own."""
+    return tuple(size if isinstance(size, int | str) else f"{node.name}.{axis}" for axis, size in enumerate(node.shape))

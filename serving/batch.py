@@ -1,0 +1,45 @@
+"""Joining requests into the arrays of one run, and splitting the answer again."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from serving.errors import ModelFailedError
+from serving.signature import Inputs, Outputs, Value, is_per_row
+
+
+def ride_key(inputs: Inputs) -> Hashable:
+    """Requests with equal keys can be joined: the same dtypes, and the same shapes but for the rows."""
+    return tuple((name, array.dtype.str, array.shape[1:]) for name, array in inputs.items())
+
+
+def join(requests: Sequence[Inputs]) -> Inputs:
+    """One set of arrays with the rows of all requests, in order; a lone request's as they are."""
+    if len(requests) == 1:
+        return requests[0]
+    return {name: np.concatenate([inputs[name] for inputs in requests]) for name in requests[0]}
+
+
+def split(outputs: Outputs, rows: Sequence[int]) -> list[Outputs]:
+    """Each request's part of the answer, `rows` being the rows of each in order.
+
+    Raises:
+        ModelFailedError: some output has not one element a row, so whose is whose cannot be told.
+    """
+    if len(rows) == 1:
+        return [outputs]
+    total = sum(rows)
+    for name, value in outputs.items():
+        if not is_per_row(value, total):
+            raise ModelFailedError(f"output {name!r} of a batch of {total} rows is not one element a row")
+    parts: list[Outputs] = []
+    start = 0
+    for count in rows:
+        parts.append({name: _part(value, start, start + count) for name, value in outputs.items()})
+        start += count
+    return parts
+
+
+def _part(value: Value, start: int, stop: int) -> Value:
+    assert isinstance(value, np.ndarray | list)  # is_per_row said so  # noqa: S101
+    return value[start:stop]

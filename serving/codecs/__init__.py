@@ -1,0 +1,84 @@
+"""The formats of requests and answers, one module each, and the table that finds them by content type."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from serving.codecs import csv, json, jsonlines, npy, npz
+from serving.codecs.request import Decoded, Form
+from serving.errors import UnsupportedMediaTypeError, quoted
+from serving.mediatypes import MediaType
+from serving.signature import Outputs, Signature
+
+__all__ = ["Decoded", "Form", "Format", "formats", "of_content_type"]
+
+Decode = Callable[[bytes, Signature], Decoded]
+Encode = Callable[[Outputs, Form, int], bytes]
+# Bodies that are text must be UTF-8; ASCII is a part of it.
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One content type, in and out.
+
+    `tensors_only` formats cannot carry sequences and maps; `single_output` ones carry one output, and
+    `instead` names the format that carries several.
+    """
+
+    media_type: str
+    decode: Decode
+    encode: Encode
+    aliases: frozenset[str] = field(default_factory=frozenset)
+    tensors_only: bool = True
+    single_output: bool = False
+    instead: str = ""
+
+    def obstacle(self, signature: Signature) -> str:
+        """Why this format cannot carry the model's answer; empty where it can."""
+        if self.tensors_only and any(spec.kind != "tensor" for spec in signature.outputs):
+            return f"{self.media_type} carries tensors only; this model's answer needs application/json"
+        if self.single_output and len(signature.outputs) > 1:
+            return f"{self.media_type} carries one output; this model's {len(signature.outputs)} need {self.instead}"
+        return ""
+
+
+def formats(limit: int) -> tuple[Format, ...]:
+    """Every format, the default first; `limit` is the largest array taken, in bytes."""
+    return (
+        Format("application/json", json.decode, json.encode, tensors_only=False),
+        Format(
+            "application/jsonlines",
+            jsonlines.decode,
+            jsonlines.encode,
+            frozenset({"application/x-jsonlines", "application/jsons", "application/x-ndjson"}),
+            tensors_only=False,
+        ),
+        Format("text/csv", csv.decode, csv.encode, single_output=True, instead="application/json"),
+        Format(
+            "application/x-npy",
+            partial(npy.decode, limit=limit),
+            npy.encode,
+            single_output=True,
+            instead="application/x-npz",
+        ),
+        Format("application/x-npz", partial(npz.decode, limit=limit), npz.encode),
+    )
+
+
+def of_content_type(header: str, known: tuple[Format, ...]) -> Format:
+    """The format of a Content-Type header; JSON where there is none, as in AWS's containers.
+
+    Raises:
+        UnsupportedMediaTypeError: no such format, or a charset other than UTF-8.
+    """
+    media_type = MediaType.parse(header) if header.strip() else MediaType.parse(known[0].media_type)
+    charset = media_type.parameters.get("charset", "utf-8").lower()
+    if charset not in CHARSETS:
+        raise UnsupportedMediaTypeError(f"charset: expected utf-8, got {quoted(charset)}")
+    for entry in known:
+        if media_type.name == entry.media_type or media_type.name in entry.aliases:
+            return entry
+    raise UnsupportedMediaTypeError(
+        f"Content-Type: expected one of {', '.join(f.media_type for f in known)}, got {quoted(media_type.name)}"
+    )

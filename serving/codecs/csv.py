@@ -1,0 +1,137 @@
+"""text/csv: one line a row, columns in the order of the model's inputs, no header line.
+
+A row's fields are laid out as the row of the input (row-major where the input has more axes, so a picture
+of 28 x 28 is 784 columns); with several inputs the first takes the first columns, and so on. An answer is
+one line a row, laid out the same way. Quoting is RFC 4180's. NaN and infinity read as `nan` and `inf` in
+any case, and are written NaN, Infinity and -Infinity; an empty field is an error, not a NaN.
+"""
+
+import csv
+import io
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from serving.codecs import json
+from serving.codecs.request import Decoded, Form
+from serving.errors import EmptyBatchError, InvalidCsvError, RaggedArrayError, WrongTypeError, quoted
+from serving.signature import STRING, Array, Outputs, Signature, TensorSpec
+
+BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def decode(body: bytes, signature: Signature) -> Decoded:
+    """Read a request.
+
+    Raises:
+        BadRequestError: InvalidCsvError, RaggedArrayError, WrongTypeError, EmptyBatchError.
+    """
+    rows = _fields(body)
+    inputs = {}
+    start = 0
+    for spec, width in zip(signature.inputs, _widths(signature, len(rows[0])), strict=True):
+        columns = [row[start : start + width] for row in rows]
+        inputs[spec.name] = _shaped(_typed(columns, spec, start), spec)
+        start += width
+    return Decoded(inputs, Form.ROW)
+
+
+def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
+    """Write the one output, one line a row; what has not one element a row is a single line."""
+    del form  # lines are rows, whatever the request's form
+    (value,) = outputs.values()
+    assert isinstance(value, np.ndarray)  # negotiated: no other sort of output gets here  # noqa: S101
+    table = value.reshape(rows, -1) if value.ndim and value.shape[0] == rows else value.reshape(1, -1)
+    if table.dtype.kind in json.ORJSON_KINDS:
+        return json.write(table)[2:-2].replace(b"],[", b"\n") + b"\n"
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(table.tolist())
+    return text.getvalue().encode()
+
+
+def _fields(body: bytes) -> list[list[str]]:
+    try:
+        text = body.decode("utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except UnicodeDecodeError:
+        raise InvalidCsvError("the body is not UTF-8 text") from None
+    except csv.Error as error:
+        raise InvalidCsvError(f"the body is not CSV: {error}") from None
+    if not rows:
+        raise EmptyBatchError
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise RaggedArrayError(f"line {number}: expected {len(rows[0])} fields as in line 1, got {len(row)}")
+    return rows
+
+
+def _widths(signature: Signature, columns: int) -> list[int]:
+    """How many columns each input takes: its row's size; one input with a free axis takes the rest."""
+    sizes = [_row_size(spec) for spec in signature.inputs]
+    known = sum(size for size in sizes if size is not None)
+    if sizes.count(None) == 1 and columns > known:
+        sizes = [columns - known if size is None else size for size in sizes]
+    widths = [size for size in sizes if size is not None]
+    if len(widths) < len(sizes):
+        raise InvalidCsvError("CSV cannot tell the shapes of this model's inputs; send JSON or npz")
+    if len(widths) == 1:
+        return [columns]  # too many or too few: validation names the dimension
+    if sum(widths) != columns:
+        raise InvalidCsvError(f"expected {sum(widths)} columns ({_listed(signature, widths)}), got {columns}")
+    return widths
+
+
+def _row_size(spec: TensorSpec) -> int | None:
+    fixed = [size for size in spec.shape[1:] if isinstance(size, int)]
+    return prod(fixed) if len(fixed) == len(spec.shape[1:]) else None
+
+
+def _typed(columns: list[list[str]], spec: TensorSpec, start: int) -> Array:
+    if spec.dtype == STRING:
+        return np.array(columns, dtype=object)
+    if spec.dtype == "bool":
+        return np.array([[_boolean(text, spec) for text in row] for row in columns])
+    for kind in (np.int64, np.uint64, np.float64) if spec.numpy_dtype.kind in "iu" else (np.float64,):
+        try:
+            return np.array(columns, dtype=kind)
+        except (ValueError, OverflowError):
+            continue
+    raise _no_number(columns, spec, start)
+
+
+def _boolean(text: str, spec: TensorSpec) -> bool:
+    try:
+        return BOOLEANS[text.strip().lower()]
+    except KeyError:
+        raise WrongTypeError(f"input {quoted(spec.name)}: expected true, false, 1 or 0, got {quoted(text)}") from None
+
+
+def _no_number(columns: list[list[str]], spec: TensorSpec, start: int) -> WrongTypeError:
+    """The error for the first field that is no number, with its place counted from 1."""
+    for line, row in enumerate(columns, start=1):
+        for column, text in enumerate(row, start=start + 1):
+            try:
+                float(text)
+            except ValueError:
+                return WrongTypeError(
+                    f"input {quoted(spec.name)}: expected a number in line {line}, column {column}, got {quoted(text)}"
+                )
+    return WrongTypeError(f"input {quoted(spec.name)}: expected numbers, got text")
+
+
+def _shaped(table: Array, spec: TensorSpec) -> Array:
+    """`[rows, columns]` as the input's own shape, where its row has that many elements."""
+    rest: tuple[Any, ...] = spec.shape[1:]
+    if _row_size(spec) == table.shape[1] and len(spec.shape) != table.ndim:
+        return table.reshape((table.shape[0], *rest))
+    if len(rest) > 1:
+        raise InvalidCsvError(
+            f"input {quoted(spec.name)}: expected {_row_size(spec) or 'a fixed number of'} columns, "
+            f"got {table.shape[1]}"
+        )
+    return table
+
+
+def _listed(signature: Signature, widths: list[int]) -> str:
+    return ", ".join(f"{w} for {quoted(s.name)}" for s, w in zip(signature.inputs, widths, strict=True))

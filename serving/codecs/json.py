@@ -1,0 +1,175 @@
+"""application/json: row form, column form, bare arrays; and the one policy for NaN and infinity.
+
+Forms of a request (TensorFlow Serving's, and AWS's containers' bare array):
+
+    {"instances": [row, ...]}            row form; a row is an array, or an object by input name
+    {"inputs": array}                    column form; with several inputs an object by input name
+    [row, ...]                           row form; a flat array for a model of rank 2 or more is one row
+    {"input": ..., ...}                  one row, by input name
+
+Row form answers `{"predictions": [...]}`, one element a row, an object by output name when the model has
+several outputs. Column form answers `{"outputs": ...}`. An answer that has not one element a row (a mean
+over the batch, say) takes column form whatever the request's: "predictions" always matches the rows.
+
+NaN and infinity: JSON has none, Python's json, TensorFlow Serving and so AWS's containers write them as
+the bare words NaN, Infinity and -Infinity. So do we, in both directions, so that what was sent can come
+back; `null` is never a number.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+import orjson
+
+from serving.codecs.layout import from_columns, from_rows
+from serving.codecs.request import Decoded, Form
+from serving.errors import InvalidJsonError, quoted
+from serving.signature import Array, Outputs, Signature, Value, is_per_row
+
+FORMS = '{"instances": [...]}, {"inputs": ...} or an array'
+# TensorFlow Serving's clients name the signature; a model with just one takes any.
+IGNORED_KEYS = frozenset({"signature_name"})
+NON_FINITE_WORDS = (b"NaN", b"Infinity")
+# Dtypes that orjson writes from a numpy array as it stands.
+ORJSON_KINDS = "iufb"
+
+
+def decode(body: bytes, signature: Signature) -> Decoded:
+    """Read a request.
+
+    Raises:
+        BadRequestError: InvalidJsonError, or what `serving.codecs.layout` raises.
+    """
+    document = parse(body)
+    if isinstance(document, dict):
+        return _from_object(document, signature)
+    if isinstance(document, list):
+        return from_rows([document] if _is_one_row(document, signature) else document, signature)
+    return from_rows([document], signature)
+
+
+def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value may come)
+    """The JSON document in `body`, NaN and infinities admitted. Raises InvalidJsonError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if not any(word in body for word in NON_FINITE_WORDS):
+            raise InvalidJsonError(f"the body is not JSON: {error}") from None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJsonError(f"the body is not JSON: {error}") from None
+
+
+def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
+    """Write an answer of `rows` rows in the request's form."""
+    if form is Form.ROW and all(is_per_row(value, rows) for value in outputs.values()):
+        return b'{"predictions":' + _rows(outputs, rows) + b"}"
+    return b'{"outputs":' + _columns(outputs) + b"}"
+
+
+def row_values(outputs: Outputs, rows: int) -> list[bytes]:
+    """One JSON text a row: the value, or an object by name when there are several outputs."""
+    if len(outputs) == 1:
+        (values,) = outputs.values()
+        return [write(_element(values, row)) for row in range(rows)]
+    return [_object({name: write(_element(values, row)) for name, values in outputs.items()}) for row in range(rows)]
+
+
+def write(value: Value) -> bytes:
+    """One value as JSON: tensors as nested arrays in the shortest form that reads back as their dtype."""
+    if isinstance(value, np.ndarray):
+        return _write_array(value)
+    return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _from_object(document: dict[str, Any], signature: Signature) -> Decoded:
+    forms = document.keys() & {"instances", "inputs"}
+    if not forms:
+        return from_rows([document], signature)
+    if len(forms) > 1 or document.keys() - forms - IGNORED_KEYS:
+        raise InvalidJsonError(f"expected one of {FORMS}, got an object with the keys {quoted(sorted(document))}")
+    if "inputs" in document:
+        return from_columns(document["inputs"], signature)
+    if not isinstance(document["instances"], list):
+        raise InvalidJsonError(f'"instances": expected an array of rows, got {quoted(document["instances"])}')
+    return from_rows(document["instances"], signature)
+
+
+def _is_one_row(array: list[Any], signature: Signature) -> bool:
+    """AWS's TensorFlow container takes a bare array that does not begin with `[[` as a single row.
+
+    With objects in it, or for a model whose rows are scalars, it can only be the list of the rows.
+    """
+    if not array or isinstance(array[0], list | dict) or len(signature.inputs) != 1:
+        return False
+    return len(signature.inputs[0].shape) > 1 and signature.inputs[0].shape[1:] != (1,)
+
+
+def _rows(outputs: Outputs, rows: int) -> bytes:
+    if len(outputs) == 1:
+        (values,) = outputs.values()
+        return write(values)
+    return b"[" + b",".join(row_values(outputs, rows)) + b"]"
+
+
+def _columns(outputs: Outputs) -> bytes:
+    if len(outputs) == 1:
+        (value,) = outputs.values()
+        return write(value)
+    return _object({name: write(value) for name, value in outputs.items()})
+
+
+def _object(members: dict[str, bytes]) -> bytes:
+    return b"{" + b",".join(orjson.dumps(name) + b":" + text for name, text in members.items()) + b"}"
+
+
+def _element(values: Value, row: int) -> Value:
+    if isinstance(values, np.ndarray):
+        return np.asarray(values[row])
+    assert isinstance(values, list)  # is_per_row said so  # noqa: S101
+    element: Value = values[row]
+    return element
+
+
+def _write_array(array: Array) -> bytes:
+    if array.dtype.kind not in ORJSON_KINDS:
+        return json.dumps(_plain(array.tolist()), separators=(",", ":"), ensure_ascii=False).encode()
+    # orjson takes no array without axes: write it as one of length 1 and take the brackets off.
+    contiguous = np.ascontiguousarray(array if array.ndim else array.reshape(1))
+    text = orjson.dumps(contiguous, option=orjson.OPT_SERIALIZE_NUMPY)
+    if array.dtype.kind == "f":
+        text = _with_non_finite(text, contiguous)
+    return text if array.ndim else text[1:-1]
+
+
+def _with_non_finite(text: bytes, array: Array) -> bytes:
+    """Put the words for NaN and infinity where orjson wrote null, in order: nothing else is null here."""
+    finite = np.isfinite(array)
+    if finite.all():
+        return text
+    words = [_word(value) for value in array[~finite]]
+    pieces = text.split(b"null")
+    return b"".join(piece + word for piece, word in zip(pieces, [*words, b""], strict=True))
+
+
+def _word(value: float) -> bytes:
+    if np.isnan(value):
+        return b"NaN"
+    return b"Infinity" if value > 0 else b"-Infinity"
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a runtime puts into its sequences and maps)
+    """Lists, dicts, strings and numbers only, whatever a runtime put into its sequences and maps."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    return value

@@ -1,0 +1,21 @@
+"""What every decoder gives: arrays by input name, and the form that the answer will take."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from serving.signature import Inputs
+
+
+class Form(Enum):
+    """How a request lays its rows out; the answer follows it."""
+
+    ROW = "row"  # one JSON value a row: {"instances": [...]} -> {"predictions": [...]}
+    COLUMN = "column"  # one array an input: {"inputs": ...} -> {"outputs": ...}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A request's arrays as the body gave them: dtypes and shapes not yet held against the signature."""
+
+    inputs: Inputs
+    form: Form

@@ -1,0 +1,73 @@
+"""What `GET /metrics` tells, in Prometheus text: requests, latency, batches, queue and state.
+
+SageMaker's detailed observability, on by default for endpoint configurations made since June 2026,
+scrapes this path and bills what it stores, so labels have few values and never hold a caller's text.
+"""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from serving.lifecycle import State
+
+# From a tiny model's fraction of a millisecond to SageMaker's limit of 60 s for an invocation.
+LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
+ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """This process's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # a second series for each counter, which nobody reads and SageMaker bills
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "serving_requests", "Answered invocations, by status", ["status"], registry=self._registry
+        )
+        self._latency = Histogram(
+            "serving_request_seconds",
+            "Seconds from an invocation's head to its answer",
+            buckets=LATENCY_BUCKETS,
+            registry=self._registry,
+        )
+        self._batch_rows = Histogram(
+            "serving_batch_rows",
+            "Rows of each run of the model",
+            buckets=ROW_BUCKETS,
+            registry=self._registry,
+        )
+        self._batch_seconds = Histogram(
+            "serving_batch_seconds",
+            "Seconds of each run of the model",
+            buckets=LATENCY_BUCKETS,
+            registry=self._registry,
+        )
+        self.waiting = Gauge("serving_waiting_requests", "Requests waiting for a lane", registry=self._registry)
+        self._state = Gauge(
+            "serving_state", "1 for the server's state, 0 for the others", ["state"], registry=self._registry
+        )
+
+    def request(self, status: int, seconds: float) -> None:
+        """Count an answered invocation."""
+        self._requests.labels(str(status)).inc()
+        self._latency.observe(seconds)
+
+    def batch(self, rows: int, seconds: float) -> None:
+        """Count a run of the model."""
+        self._batch_rows.observe(rows)
+        self._batch_seconds.observe(seconds)
+
+    def state(self, current: State) -> None:
+        """Show the state; every state has its series at all times, so that no alarm lacks data."""
+        for state in State:
+            self._state.labels(state.value).set(state is current)
+
+    def text(self) -> bytes:
+        """The page."""
+        return generate_latest(self._registry)

@@ -1,0 +1,46 @@
+"""What is known before any framework is imported: the machine, the model file and the plan."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from serving.budget import Budget, cpu_budget
+from serving.discovery import FoundModel, find_model
+from serving.plan import Plan, make_plan
+from serving.processor import Processor, detect
+from serving.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The processor, and how much of it this process may use."""
+
+    processor: Processor
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Where the model is, and how it will be run."""
+
+    machine: Machine
+    found: FoundModel
+    plan: Plan
+
+
+def look_around() -> Machine:
+    """Detect the machine that this process runs on."""
+    return Machine(detect(), cpu_budget())
+
+
+def prepare(settings: Settings, environment: Mapping[str, str]) -> Prepared:
+    """Find the model and make the plan. Raises ModelLoadError."""
+    machine = look_around()
+    found = find_model(settings.model_dir)
+    plan = make_plan(found.framework, machine.processor, machine.budget, settings, environment)
+    return Prepared(machine, found, plan)
+
+
+def apply_environment(plan: Plan) -> None:
+    """Set the plan's variables in this process; must come before numpy and the framework are imported."""
+    os.environ.update(plan.environment)

@@ -1,0 +1,174 @@
+"""The settings: environment variables, read once into one frozen object.
+
+SageMaker's and AWS's containers' own names are taken where they have one, `SERVING_*` otherwise. A value
+that cannot be used is an error that names the variable, what it held and what it takes. The README's
+table is generated from the fields below (`python -m serving settings`).
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MAX_PORT = 65_535
+# A payload limit counts as SageMaker does: its "6 MB" is 6,291,456 bytes.
+MEGABYTE = 2**20
+# SageMaker passes up to 25 MB to a container.
+DEFAULT_PAYLOAD_MB = 25
+# SageMaker gives an invocation 60 s; AWS's containers have the same default.
+DEFAULT_TIMEOUT_SECONDS = 60.0
+# Enough to gain what joint runs give on CPUs; more only adds latency and memory.
+DEFAULT_MAX_BATCH = 32
+# At a 60 s limit more than this many waiting requests would mostly be waiting in vain.
+DEFAULT_MAX_QUEUE = 1024
+MODEL_DIR = Path("/opt/ml/model")  # where SageMaker unpacks the archive
+DEFAULT_LEVEL = logging.INFO
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FPMATH_MODES = ("auto", "bf16", "strict")
+MEDIA_TYPES = (
+    "application/json",
+    "application/jsonlines",
+    "text/csv",
+    "application/x-npy",
+    "application/x-npz",
+)
+
+
+class SettingError(Exception):
+    """A variable holds what cannot be used."""
+
+    def __init__(self, name: str, held: str, takes: str) -> None:
+        super().__init__(f"{name} is {held!r}; it takes {takes}")
+
+
+class Takes(NamedTuple):
+    """What a variable takes: in words, and as a function that raises ValueError for anything else."""
+
+    words: str
+    parse: Callable[[str], Any]
+
+
+def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Takes:
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    noun = "a whole number" if kind is int else "a number"
+    return Takes(f"{noun} from {low:g} to {high:g}", parse)
+
+
+def _choice(*values: str) -> Takes:
+    def parse(text: str) -> str:
+        if text.strip().lower() not in values:
+            raise ValueError
+        return text.strip().lower()
+
+    return Takes("one of " + ", ".join(values), parse)
+
+
+def _switch() -> Takes:
+    choice = _choice("on", "off", "true", "false", "1", "0")
+    return Takes("on or off", lambda text: choice.parse(text) in ("on", "true", "1"))
+
+
+def _level(text: str) -> int:
+    if text.strip().isdigit():
+        return int(text)
+    if text.strip().upper() not in LEVELS:
+        raise ValueError
+    return int(logging.getLevelNamesMapping()[text.strip().upper()])
+
+
+def _setting(default: Any, takes: Takes, meaning: str, *names: str) -> Any:  # noqa: ANN401 (as dataclasses.field)
+    return field(default=default, metadata={"names": names, "takes": takes, "meaning": meaning})
+
+
+PATH = Takes("a directory", Path)
+TEXT = Takes("a host name or address", str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set; of several names for one thing the first that is set counts."""
+
+    host: str = _setting("0.0.0.0", TEXT, "address to listen on", "SERVING_HOST")  # noqa: S104 (SageMaker's rule)
+    port: int = _setting(8080, _number(1, MAX_PORT), "port to listen on", "SAGEMAKER_BIND_TO_PORT", "SERVING_PORT")
+    model_dir: Path = _setting(MODEL_DIR, PATH, "where the model is", "SERVING_MODEL_DIR")
+    max_payload_mb: float = _setting(
+        DEFAULT_PAYLOAD_MB,
+        _number(0.001, 2048, float),
+        "largest request body, in MB of 2^20 bytes",
+        "SERVING_MAX_PAYLOAD_MB",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+    )
+    timeout: float = _setting(
+        DEFAULT_TIMEOUT_SECONDS,
+        _number(0.1, 3600, float),
+        "seconds until a request without an answer gets 504",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+    )
+    default_accept: str = _setting(
+        "application/json",
+        _choice(*MEDIA_TYPES),
+        "format of answers where the request does not say",
+        "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+    )
+    fpmath: str = _setting(
+        "auto",
+        _choice(*FPMATH_MODES),
+        "bf16 arithmetic for float32 models: where the processor has it (auto, bf16) or never (strict)",
+        "SERVING_FPMATH",
+    )
+    batch: bool = _setting(True, _switch(), "run requests that wait together", "SERVING_BATCH")  # noqa: FBT003
+    max_batch: int = _setting(DEFAULT_MAX_BATCH, _number(1, 65_536), "most rows of a joint run", "SERVING_MAX_BATCH")
+    max_queue: int = _setting(
+        DEFAULT_MAX_QUEUE, _number(1, 1_000_000), "most requests that wait; more get 503", "SERVING_MAX_QUEUE"
+    )
+    log_level: int = _setting(
+        DEFAULT_LEVEL,
+        Takes("a level's number or name", _level),
+        "least severe log lines written",
+        "SAGEMAKER_CONTAINER_LOG_LEVEL",
+    )
+
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest request body, in bytes."""
+        return int(self.max_payload_mb * MEGABYTE)
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """The settings that these variables make; an empty variable counts as unset. Raises SettingError."""
+    values = {}
+    for entry in fields(Settings):
+        name = next((n for n in entry.metadata["names"] if environment.get(n, "").strip()), None)
+        if name is not None:
+            values[entry.name] = _parsed(entry, name, environment[name])
+    return Settings(**values)
+
+
+def markdown_table() -> str:
+    """The settings as the README's table."""
+    lines = ["| variable | default | takes | meaning |", "|---|---|---|---|"]
+    for entry in fields(Settings):
+        names = ", ".join(f"`{name}`" for name in entry.metadata["names"])
+        default = logging.getLevelName(DEFAULT_LEVEL) if entry.name == "log_level" else _shown(entry.default)
+        lines.append(f"| {names} | {default} | {entry.metadata['takes'].words} | {entry.metadata['meaning']} |")
+    return "\n".join(lines)
+
+
+def _parsed(entry: "Field[Any]", name: str, text: str) -> Any:  # noqa: ANN401 (the field's type)
+    takes: Takes = entry.metadata["takes"]
+    try:
+        return takes.parse(text)
+    except ValueError:
+        raise SettingError(name, text, takes.words) from None
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return f"{default:g}" if isinstance(default, float) else str(default)

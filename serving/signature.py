@@ -1,0 +1,111 @@
+"""What a model takes and gives: named tensors with a data type and a shape.
+
+The signature drives validation, warm-up, the OpenAPI page and the error messages, so every backend
+reports one. A request becomes `dict[str, ndarray]` by input name, an answer `dict[str, Value]` by output
+name; only an output can be anything but a tensor (ONNX sequences and maps).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+# A tensor; or, for the outputs that are no tensors, what the runtime makes of them: lists, dicts, None.
+Value: TypeAlias = Array | list[Any] | dict[Any, Any] | None
+Inputs: TypeAlias = dict[str, Array]
+Outputs: TypeAlias = dict[str, Value]
+
+# An int is fixed; a name stands for a size that each request chooses.
+Dimension: TypeAlias = int | str
+Kind: TypeAlias = Literal["tensor", "maps", "other"]
+
+STRING = "string"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output.
+
+    `dtype` is numpy's name for the element type, or "string" (held in object arrays of `str`). `kind` is
+    "maps" for a sequence of one dict a row (what a classifier's ZipMap gives), "other" for any further
+    sequence, map or optional; their `shape` is empty and their `dtype` the runtime's own description.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Dimension, ...]
+    kind: Kind = "tensor"
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype of this tensor's arrays: object for strings."""
+        return np.dtype(object) if self.dtype == STRING else np.dtype(self.dtype)
+
+    @property
+    def described(self) -> str:
+        """For people: `float32 [batch, 3, 224, 224]`."""
+        if self.kind != "tensor":
+            return self.dtype
+        return f"{self.dtype} {described_shape(self.shape)}"
+
+    @property
+    def as_json(self) -> dict[str, object]:
+        """For machines: name, dtype, shape (names for free dimensions), kind."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape), "kind": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A model's inputs and outputs, in the model's own order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs, in order."""
+        return [spec.name for spec in self.inputs]
+
+    @property
+    def has_batch_axis(self) -> bool:
+        """Whether the first axis of every input and output is free, so that rows may ride together.
+
+        Necessary for batching, not sufficient: warm-up tries whether the answer really is one row a row.
+        Inputs whose first axes bear different names need not agree in size, so they have no batch axis.
+        """
+        if not self.inputs or any(not spec.shape for spec in self.inputs):
+            return False
+        first = {spec.shape[0] for spec in self.inputs}
+        return len(first) == 1 and isinstance(first.pop(), str) and all(_one_a_row(spec) for spec in self.outputs)
+
+    @property
+    def as_json(self) -> dict[str, object]:
+        """For machines: both lists of specs."""
+        return {"inputs": [s.as_json for s in self.inputs], "outputs": [s.as_json for s in self.outputs]}
+
+
+def _one_a_row(spec: TensorSpec) -> bool:
+    if spec.kind == "tensor":
+        return bool(spec.shape) and isinstance(spec.shape[0], str)
+    return spec.kind == "maps"
+
+
+def described_shape(shape: tuple[Dimension, ...]) -> str:
+    """The shape as people write it: `[batch, 3, 224, 224]`; a scalar is `[]`."""
+    return "[" + ", ".join(str(size) for size in shape) + "]"
+
+
+def row_count(inputs: Mapping[str, Array]) -> int:
+    """The number of rows of a request: the size of the first axis; 1 where there is none."""
+    first = next(iter(inputs.values()), None)
+    return int(first.shape[0]) if first is not None and first.ndim else 1
+
+
+def is_per_row(value: Value, rows: int) -> bool:
+    """Whether an output holds one element for each of `rows` rows."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0 and value.shape[0] == rows
+    return isinstance(value, list) and len(value) == rows and all(isinstance(v, dict) for v in value)

@@ -1,0 +1,46 @@
+"""Holding a request's arrays against the model's signature, before they cost anything."""
+
+import numpy as np
+
+from serving.casting import cast
+from serving.codecs.layout import check_names
+from serving.errors import EmptyBatchError, WrongDimensionError, WrongRankError, quoted
+from serving.signature import Array, Inputs, Signature, TensorSpec, described_shape
+
+
+def validate(inputs: Inputs, signature: Signature) -> Inputs:
+    """The arrays as the model takes them: right names, shapes and dtypes, contiguous, in the model's order.
+
+    Raises:
+        BadRequestError: WrongRankError, WrongDimensionError, EmptyBatchError, MissingInputError,
+            UnknownInputError, or what `serving.casting.cast` raises.
+    """
+    check_names(inputs, signature)
+    sizes: dict[str, int] = {}
+    for spec in signature.inputs:
+        _check_shape(inputs[spec.name], spec, sizes)
+    return {spec.name: _ready(cast(inputs[spec.name], spec)) for spec in signature.inputs}
+
+
+def _check_shape(array: Array, spec: TensorSpec, sizes: dict[str, int]) -> None:
+    """Check one input; `sizes` remembers what each named dimension was in the inputs before it."""
+    expected = f"input {quoted(spec.name)}: expected shape {described_shape(spec.shape)}"
+    if array.ndim != len(spec.shape):
+        raise WrongRankError(
+            f"{expected} ({len(spec.shape)} dimensions), got {list(array.shape)} ({array.ndim} dimensions)"
+        )
+    for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=True)):
+        if isinstance(wanted, str):
+            before = sizes.setdefault(wanted, size)
+            if before != size:
+                raise WrongDimensionError(
+                    f"{expected}, got {list(array.shape)}: {quoted(wanted)} is {before} in another input"
+                )
+        elif size != wanted:
+            raise WrongDimensionError(f"{expected}, got {list(array.shape)} (dimension {axis})")
+    if array.ndim and array.shape[0] == 0:
+        raise EmptyBatchError(f"{expected} with at least one row, got none")
+
+
+def _ready(array: Array) -> Array:
+    return np.ascontiguousarray(array) if array.ndim else array

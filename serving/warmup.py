@@ -1,0 +1,133 @@
+"""Running a model before its first request: synthetic inputs from its signature, and what that teaches.
+
+Two things come of it. The first request finds everything allocated and compiled. And it is tried whether
+the answer really is one row a row: two rows run together must give what each gives alone, or requests
+are never joined (a model that subtracts the mean of its batch has a free first axis too).
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+import numpy as np
+
+from serving.backends import Model
+from serving.batch import join, split
+from serving.errors import ServingError
+from serving.signature import STRING, Array, Inputs, Outputs, Signature, TensorSpec, Value
+
+log = logging.getLogger(__name__)
+
+# Sizes tried in turn for free axes that are not the batch: tokens, small pictures, ImageNet's pictures.
+FREE_SIZES = (8, 32, 224)
+# Batches double up to the largest as long as warm-up is within this: readiness must not wait for long.
+SECONDS = 5.0
+# Joint and separate runs may differ by rounding, in bf16 by up to 2^-8 of the largest value; a model that
+# mixes its rows differs by far more.
+RELATIVE_TOLERANCE = 2.0**-6
+ABSOLUTE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """What warm-up found: whether requests may be joined and why, the batch sizes run, seconds taken."""
+
+    joins: bool
+    reason: str
+    rows: tuple[int, ...]
+    seconds: float
+
+
+def warm_up(model: Model, max_rows: int) -> WarmUp:
+    """Run the model at the batch sizes that will be used, up to `max_rows`; never raises for its failure.
+
+    Synthetic values may be ones that the model cannot run on (an index, a length), so a failure is logged
+    and only keeps requests apart.
+    """
+    started = monotonic()
+    free = _free_size(model)
+    if free is None:
+        reason = "the model does not run on synthetic inputs, so joining could not be tried"
+        log.warning("warm-up left out: %s", reason)
+        return WarmUp(joins=False, reason=reason, rows=(), seconds=monotonic() - started)
+    if not model.signature.has_batch_axis or max_rows == 1:
+        reason = "batching is off" if max_rows == 1 else "not every input and output has a free first axis"
+        return WarmUp(joins=False, reason=reason, rows=(1,), seconds=monotonic() - started)
+    obstacle = _obstacle_to_joining(model, free)
+    if obstacle:
+        return WarmUp(joins=False, reason=obstacle, rows=(1, 2), seconds=monotonic() - started)
+    rows = [1, 2]
+    while rows[-1] * 2 <= max_rows and monotonic() - started < SECONDS:
+        rows.append(rows[-1] * 2)
+        model.run(synthesise(model.signature, rows[-1], free))
+    reason = "rows run together give what they give alone"
+    return WarmUp(joins=True, reason=reason, rows=tuple(rows), seconds=monotonic() - started)
+
+
+def synthesise(signature: Signature, rows: int, free: int, seed: int = 0) -> Inputs:
+    """Valid inputs of `rows` rows: numbers in [0, 1), integers 0 and 1 (which index any table), text.
+
+    Free axes but the first get the size `free`. Equal arguments give equal values.
+    """
+    random = np.random.default_rng(seed)
+    return {spec.name: _values(spec, rows, free, random) for spec in signature.inputs}
+
+
+def _values(spec: TensorSpec, rows: int, free: int, random: np.random.Generator) -> Array:
+    sizes = [rows if axis == 0 else free for axis in range(len(spec.shape))]
+    shape = [s if isinstance(s, int) else sizes[axis] for axis, s in enumerate(spec.shape)]
+    if spec.dtype == STRING:
+        return np.full(shape, "a", dtype=object)
+    if spec.numpy_dtype.kind in "fc":
+        return np.asarray(random.random(shape)).astype(spec.numpy_dtype)
+    return random.integers(0, 2, shape).astype(spec.numpy_dtype)
+
+
+def _free_size(model: Model) -> int | None:
+    """The first size of free axes with which the model runs at all; None when with none."""
+    for size in FREE_SIZES:
+        try:
+            model.run(synthesise(model.signature, 1, size))
+        except ServingError as error:
+            log.info("warm-up with free axes of %d failed: %s", size, error)
+        else:
+            return size
+    return None
+
+
+def _obstacle_to_joining(model: Model, free: int) -> str:
+    """Why rows of this model must not run together; empty where they may."""
+    alone = [synthesise(model.signature, 1, free, seed) for seed in (1, 2)]
+    try:
+        apart = [model.run(inputs) for inputs in alone]
+        together = split(model.run(join(alone)), [1, 1])
+    except ServingError as error:
+        return f"two rows do not run together: {error}"
+    if _agree(apart, together):
+        return ""
+    return "two rows run together do not give what each gives alone"
+
+
+def _agree(some: Sequence[Outputs], others: Sequence[Outputs]) -> bool:
+    return all(_close(one[name], other[name]) for one, other in zip(some, others, strict=True) for name in one)
+
+
+def _close(one: Value, other: Value) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.shape == other.shape and _close_arrays(one, other)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_close(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_close(np.asarray(one[k]), np.asarray(other[k])) for k in one)
+    return one is None and other is None
+
+
+def _close_arrays(one: Array, other: Array) -> bool:
+    if one.dtype.kind not in "fc":
+        return bool((one == other).all())
+    if not one.size:
+        return True
+    scale = float(np.max(np.abs(one), initial=0.0, where=np.isfinite(one)))
+    tolerance = RELATIVE_TOLERANCE * scale + ABSOLUTE_TOLERANCE
+    return bool(np.allclose(one, other, rtol=0.0, atol=tolerance, equal_nan=True))
