@@ -25,7 +25,8 @@ class Metrics:
     """This process's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each counter, which nobody reads and SageMaker bills
+        # Else each counter has a second series, which nobody reads and SageMaker bills.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client's own omission
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "serving_requests", "Answered invocations, by status", ["status"], registry=self._registry
