@@ -75,6 +75,7 @@ install() {
 # The archive that this machine's own packages come from; a mirror that has its release has the next ones too.
 debian_mirror() {
   local mirror
+  # shellcheck disable=SC2016 # apt-get fills in $(REPO_URI)
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' \
     "Codename: $(. /etc/os-release && echo "${VERSION_CODENAME:-}")" | head -n 1)
   [[ -n $mirror ]] || fail "apt knows no Debian archive for this machine's release: expected Debian with its main" \
