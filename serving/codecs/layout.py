@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.casting import EXACT_FLOAT
 from serving.codecs.request import Decoded, Form
 from serving.errors import (
     EmptyBatchError,
@@ -19,6 +20,8 @@ from serving.errors import (
     quoted,
 )
 from serving.signature import Array, Signature, TensorSpec
+
+WIDE_INTEGERS = frozenset({"int64", "uint64"})
 
 
 def from_rows(rows: list[Any], signature: Signature) -> Decoded:
@@ -38,7 +41,7 @@ def from_rows(rows: list[Any], signature: Signature) -> Decoded:
         raise MissingInputError(
             f"expected each row to be an object with the inputs {_names(signature)}, got {_what(rows[0])}"
         )
-    return Decoded({s.name: _with_unit_axes(to_array(columns[s.name], s.name), s) for s in signature.inputs}, Form.ROW)
+    return Decoded({s.name: _with_unit_axes(to_array(columns[s.name], s), s) for s in signature.inputs}, Form.ROW)
 
 
 def from_columns(columns: Any, signature: Signature) -> Decoded:  # noqa: ANN401 (any JSON value may come)
@@ -52,7 +55,7 @@ def from_columns(columns: Any, signature: Signature) -> Decoded:  # noqa: ANN401
             raise MissingInputError(f"expected an object with the inputs {_names(signature)}, got {_what(columns)}")
         columns = {signature.inputs[0].name: columns}
     check_names(columns, signature)
-    return Decoded({name: to_array(columns[name], name) for name in signature.input_names}, Form.COLUMN)
+    return Decoded({spec.name: to_array(columns[spec.name], spec) for spec in signature.inputs}, Form.COLUMN)
 
 
 def check_names(given: dict[str, Any], signature: Signature, where: str = "") -> None:
@@ -68,13 +71,14 @@ def check_names(given: dict[str, Any], signature: Signature, where: str = "") ->
             raise UnknownInputError(f"unknown input {quoted(name)}{where}: expected {_names(signature)}")
 
 
-def to_array(nested: Any, name: str) -> Array:  # noqa: ANN401 (any JSON value may come)
+def to_array(nested: Any, spec: TensorSpec) -> Array:  # noqa: ANN401 (any JSON value may come)
     """The array that nested lists spell: int64, uint64, float64, bool or text, by what they hold.
 
     Raises:
         RaggedArrayError: rows of different lengths.
         WrongTypeError: null, objects, or a mixture of text and numbers.
     """
+    name = spec.name
     try:
         array = np.asarray(nested)
     except ValueError:
@@ -87,6 +91,8 @@ def to_array(nested: Any, name: str) -> Array:  # noqa: ANN401 (any JSON value m
         raise WrongTypeError(f"input {quoted(name)}: expected numbers or text, got {_odd_one(nested)} among the values")
     if array.dtype.kind == "U" and not _all_text(nested):
         raise WrongTypeError(f"input {quoted(name)}: expected numbers or text, got a mixture of both")
+    if array.dtype.kind == "f" and spec.dtype in WIDE_INTEGERS and (np.abs(array) >= EXACT_FLOAT).any():
+        return _wide_integers(nested, array, spec)
     return array
 
 
@@ -105,6 +111,17 @@ def _with_unit_axes(array: Array, spec: TensorSpec) -> Array:
     if array.ndim and missing > 0 and all(size == 1 for size in spec.shape[array.ndim :]):
         return array.reshape(array.shape + (1,) * missing)
     return array
+
+
+def _wide_integers(nested: Any, array: Array, spec: TensorSpec) -> Array:  # noqa: ANN401 (any JSON value may come)
+    """The integers among which numpy found no common type: 2^64 - 1 and 0 it reads as floats, which are not exact."""
+    values = np.asarray(nested, dtype=object)
+    if not all(isinstance(value, int) for value in values.flat):
+        return array
+    try:
+        return values.astype(spec.numpy_dtype)
+    except OverflowError:
+        return array
 
 
 def _all_text(nested: Any) -> bool:  # noqa: ANN401 (any JSON value may come)

@@ -72,6 +72,16 @@ def identity(path: Path, element: str = "float32", *, columns: Dimension = 3) ->
     )
 
 
+def every_type(path: Path) -> Path:
+    """For each of ELEMENT_TYPES an input `x_TYPE` [N, 3] and the output `y_TYPE`, the same."""
+    return _write(
+        path,
+        [helper.make_node("Identity", [f"x_{name}"], [f"y_{name}"]) for name in ELEMENT_TYPES],
+        inputs=[_value(f"x_{name}", kind, [ROWS, 3]) for name, kind in ELEMENT_TYPES.items()],
+        outputs=[_value(f"y_{name}", kind, [ROWS, 3]) for name, kind in ELEMENT_TYPES.items()],
+    )
+
+
 def weight(inputs: int, outputs: int) -> npt.NDArray[np.float32]:
     """The weight that `matmul` and `external_data` hold: float32 [inputs, outputs], always the same."""
     values = np.random.default_rng(WEIGHT_SEED).standard_normal((inputs, outputs))

@@ -1,0 +1,56 @@
+"""A real ImageNet classifier gets real pictures right, the same ones as in this process."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from assets.efficientnet import PREDICTIONS, WANTED_RIGHT, efficientnet_onnx, logits
+from assets.needed import needed
+from assets.pictures import Picture, efficientnet_input, imagenet_pictures
+from blackbox.conftest import Shared
+from harness.bodies import NPY, as_json, as_npy, document, npy
+from harness.servers import Server
+
+# float32 on another processor adds up in another order; the closest two classes differ by 0.25.
+TOLERANCE = 0.02
+
+
+@pytest.fixture(scope="session")
+def onnx_file() -> Path:
+    return needed(efficientnet_onnx)
+
+
+@pytest.fixture(scope="session")
+def folder(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("efficientnet")
+    made.chmod(0o755)
+    shutil.copy(onnx_file, made / "model.onnx")
+    return made
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[Picture]:
+    return list(needed(imagenet_pictures))
+
+
+@pytest.fixture
+def server(shared: Shared, folder: Path) -> Server:
+    return shared(folder)
+
+
+def test_pictures_through_npy(server: Server, onnx_file: Path, pictures: list[Picture]) -> None:
+    batch = np.concatenate([efficientnet_input(picture) for picture in pictures])
+    answer = npy(server.post(as_npy(batch), NPY, NPY))
+    np.testing.assert_allclose(answer, logits(onnx_file, pictures), atol=TOLERANCE, rtol=0)
+    predicted = answer.argmax(axis=1)
+    assert tuple(predicted) == PREDICTIONS
+    assert sum(predicted == [picture.label for picture in pictures]) >= WANTED_RIGHT
+
+
+def test_pictures_through_json(server: Server, pictures: list[Picture]) -> None:
+    predicted = []
+    for picture in pictures:
+        (answer,) = document(server.post(as_json(efficientnet_input(picture).tolist())))["predictions"]
+        predicted.append(int(np.argmax(answer)))
+    assert tuple(predicted) == PREDICTIONS

@@ -1,0 +1,99 @@
+"""Where the black-box suite runs: the server as a local process, and the images as emulated Gravitons.
+
+A target starts servers on free ports and runs commands. Nothing waits on a clock: every wait is for a
+condition (an answer, an exit) with a deadline.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from harness.servers import ContainerServer, LocalServer, Server, free_port
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+MODEL_DIR: Final = "/opt/ml/model"
+PORT: Final = 8080
+COMMAND_SECONDS: Final = 300
+"""For a command in an emulated container on a busy machine."""
+
+
+class Target(ABC):
+    """One place to run the program."""
+
+    name: str
+    emulated: bool = False
+    has_arm_bf16: bool = False
+
+    @abstractmethod
+    def start(self, directory: Path, environment: Mapping[str, str], user: str = "") -> Server:
+        """Start `serve` on a model directory; does not wait until it is ready."""
+
+    @abstractmethod
+    def run(self, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+        """Run a command of the program on a model directory and return what it printed."""
+
+
+class Local(Target):
+    """The working tree, with this interpreter."""
+
+    name = "local"
+
+    def start(self, directory: Path, environment: Mapping[str, str], user: str = "") -> Server:
+        assert not user, "a local server runs as the tests' own user"
+        port = free_port()
+        settings = {"SERVING_MODEL_DIR": str(directory), "SERVING_HOST": "127.0.0.1", "SERVING_PORT": str(port)}
+        return LocalServer(
+            [sys.executable, "-m", "serving", "serve"], port, ROOT, {**os.environ, **settings, **environment}
+        )
+
+    def run(self, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "serving", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "SERVING_MODEL_DIR": str(directory)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
+
+
+class Image(Target):
+    """The built image for one platform, run as SageMaker does but stricter: nothing writable but /tmp."""
+
+    def __init__(self, image: str, platform: str, cpu: str = "") -> None:
+        self.name = f"{platform}-{cpu}" if cpu else platform
+        self.image = image
+        self.emulated = bool(cpu)
+        self.has_arm_bf16 = cpu == "neoverse-v1"
+        self._platform = ["--platform", f"linux/{platform}", *(["-e", f"QEMU_CPU={cpu}"] if cpu else [])]
+
+    def start(self, directory: Path, environment: Mapping[str, str], user: str = "") -> Server:
+        variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
+        command = [*self._docker_run(directory, user), *variables, "-p", f"127.0.0.1::{PORT}", "-d"]
+        return ContainerServer([*command, self.image, "serve"], PORT)
+
+    def run(self, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._docker_run(directory, ""), "--rm", self.image, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
+
+    def _docker_run(self, directory: Path, user: str) -> list[str]:
+        limits = ["--read-only", "--tmpfs", "/tmp", "-v", f"{directory}:{MODEL_DIR}:ro"]  # noqa: S108
+        return ["docker", "run", *self._platform, *limits, *(["--user", user] if user else [])]
+
+
+def engine_answers() -> bool:
+    """Whether a Docker engine can be used here."""
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0

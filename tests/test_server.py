@@ -1,0 +1,53 @@
+"""A real server process on this machine: what only a local one can show."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from assets import onnx_models
+from harness.servers import LocalServer, free_port
+from harness.targets import ROOT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    onnx_models.identity(tmp_path / "model.onnx")
+    return tmp_path
+
+
+def command(folder: Path, **environment: str) -> tuple[list[str], dict[str, str]]:
+    return [sys.executable, "-m", "serving", "serve"], {**os.environ, "SERVING_MODEL_DIR": str(folder), **environment}
+
+
+def test_the_platforms_port_counts_before_ours(folder: Path) -> None:
+    port = free_port()
+    arguments, environment = command(folder, SAGEMAKER_BIND_TO_PORT=str(port), SERVING_PORT="1")
+    server = LocalServer(arguments, port, ROOT, environment)
+    try:
+        assert server.until_ready().ping() == 200
+    finally:
+        server.remove()
+
+
+def test_a_port_in_use_is_said_and_ends_it(folder: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104 (as the server binds)
+        arguments, environment = command(folder, SERVING_PORT=str(taken.getsockname()[1]))
+        done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Address already in use" in done.stderr
+    assert "SERVING_PORT" in done.stderr
+
+
+def test_a_second_interrupt_is_not_needed(folder: Path) -> None:
+    port = free_port()
+    arguments, environment = command(folder, SERVING_PORT=str(port))
+    server = LocalServer(arguments, port, ROOT, environment)
+    try:
+        server.until_ready()
+        server.interrupt()
+        assert server.until_ended() == 0
+    finally:
+        server.remove()
