@@ -72,15 +72,24 @@ install() {
     apt-get -q install -y --no-install-recommends "${missing[@]}"
 }
 
-# The archive that this machine's own packages come from; a mirror that has its release has the next ones too.
-debian_mirror() {
-  local mirror
+# Where this machine's own packages come from; nothing where apt's lists are empty or the system is not Debian.
+archive() {
   # shellcheck disable=SC2016 # apt-get fills in $(REPO_URI)
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' \
-    "Codename: $(. /etc/os-release && echo "${VERSION_CODENAME:-}")" | head -n 1)
-  [[ -n $mirror ]] || fail "apt knows no Debian archive for this machine's release: expected Debian with its main" \
-    "component in apt's sources and 'apt-get update' run; on another system start Docker yourself and set BASE_IMAGE"
-  printf '%s\n' "${mirror%/}"
+  apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' \
+    "Codename: $(. /etc/os-release && echo "${VERSION_CODENAME:-}")"
+}
+
+# A mirror that has this machine's release has the next ones too.
+debian_mirror() {
+  local mirrors
+  mirrors=$(archive)
+  if [[ -z $mirrors ]]; then
+    quietly apt-update apt-get -q update
+    mirrors=$(archive)
+  fi
+  [[ -n $mirrors ]] || fail "apt knows no Debian archive for this machine's release: expected Debian, with its main" \
+    "component in apt's sources; on another system start Docker yourself and set BASE_IMAGE"
+  sed -n '1s|/$||p' <<<"$mirrors"
 }
 
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
