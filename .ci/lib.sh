@@ -89,7 +89,7 @@ debian_mirror() {
   fi
   [[ -n $mirrors ]] || fail "apt knows no Debian archive for this machine's release: expected Debian, with its main" \
     "component in apt's sources; on another system start Docker yourself and set BASE_IMAGE"
-  sed -n '1s|/$||p' <<<"$mirrors"
+  sed -n '1{s|/$||;p;}' <<<"$mirrors"
 }
 
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
