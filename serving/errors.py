@@ -11,16 +11,20 @@ and stays within 500 characters, because SageMaker shows callers only the first 
 """
 
 from http import HTTPStatus
+from reprlib import Repr
 from typing import ClassVar
 
 MESSAGE_LIMIT = 500
 # Names and values out of a request are quoted in messages only up to this length.
 QUOTE_LIMIT = 60
+# Writes no more of a value than is shown: it may be 25 MB, and nested deeper than `repr` can go.
+_SHORT = Repr()
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = QUOTE_LIMIT
 
 
 def quoted(value: object) -> str:
     """The value as a message may show it: printable, on one line, at most `QUOTE_LIMIT` characters."""
-    text = repr(value)
+    text = _SHORT.repr(value)
     return text if len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
 
 
