@@ -5,11 +5,11 @@ holds one array an input. The signature decides only where a form leaves room: w
 is one row or many, and which trailing axes of size 1 a scalar may leave out.
 """
 
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
-from serving.casting import EXACT_FLOAT
 from serving.codecs.request import Decoded, Form
 from serving.errors import (
     EmptyBatchError,
@@ -72,26 +72,26 @@ def check_names(given: dict[str, Any], signature: Signature, where: str = "") ->
 
 
 def to_array(nested: Any, spec: TensorSpec) -> Array:  # noqa: ANN401 (any JSON value may come)
-    """The array that nested lists spell: int64, uint64, float64, bool or text, by what they hold.
+    """The array that nested lists spell: int64, uint64, float64, bool or objects of `str`, by what they hold.
 
     Raises:
         RaggedArrayError: rows of different lengths.
-        WrongTypeError: null, objects, or a mixture of text and numbers.
+        WrongTypeError: null, objects, a mixture of text and numbers, or integers of more than 64 bits.
     """
-    name = spec.name
-    try:
-        array = np.asarray(nested)
-    except ValueError:
-        raise RaggedArrayError(
-            f"input {quoted(name)}: expected rows of equal length, got rows of different lengths"
-        ) from None
-    except OverflowError:
-        raise WrongTypeError(f"input {quoted(name)}: expected numbers of 64 bits, got larger ones") from None
-    if array.dtype == object:
-        raise WrongTypeError(f"input {quoted(name)}: expected numbers or text, got {_odd_one(nested)} among the values")
-    if array.dtype.kind == "U" and not _all_text(nested):
-        raise WrongTypeError(f"input {quoted(name)}: expected numbers or text, got a mixture of both")
-    if array.dtype.kind == "f" and spec.dtype in WIDE_INTEGERS and (np.abs(array) >= EXACT_FLOAT).any():
+    what = f"input {quoted(spec.name)}"
+    sorts = _sorts(nested)
+    for odd in sorts & {NoneType, dict}:
+        raise WrongTypeError(f"{what}: expected numbers or text, got {_what(odd())} among the values")
+    is_text = str in sorts
+    if is_text and len(sorts) > 1:
+        raise WrongTypeError(f"{what}: expected numbers or text, got a mixture of both")
+    # Text stays Python's own, for numpy would give each string the room that the longest takes.
+    array = _regular(nested, object if is_text else None)
+    if array is None:
+        raise RaggedArrayError(f"{what}: expected rows of equal length, got rows of different lengths")
+    if array.dtype == object and not is_text:
+        raise WrongTypeError(f"{what}: expected numbers of 64 bits, got larger ones")
+    if array.dtype.kind == "f" and sorts == {int} and spec.dtype in WIDE_INTEGERS:
         return _wide_integers(nested, array, spec)
     return array
 
@@ -113,30 +113,33 @@ def _with_unit_axes(array: Array, spec: TensorSpec) -> Array:
     return array
 
 
+def _sorts(nested: Any) -> set[type]:  # noqa: ANN401 (any JSON value may come)
+    """The types of the values in nested lists, level by level: JSON may be nested deeper than Python recurses."""
+    sorts: set[type] = set()
+    lists = [[nested]]
+    while lists:
+        level = set().union(*(map(type, values) for values in lists))
+        lists = [value for values in lists for value in values if type(value) is list] if list in level else []
+        sorts |= level
+    return sorts - {list}
+
+
+def _regular(nested: Any, dtype: type | None) -> Array | None:  # noqa: ANN401 (any JSON value may come)
+    """The array, or None where the lists are not of equal length."""
+    try:
+        array = np.asarray(nested, dtype)
+    except ValueError:
+        return None
+    # Of unequal lists numpy makes an array of lists if it is to hold objects.
+    return None if dtype is object and any(type(value) is list for value in array.ravel()) else array
+
+
 def _wide_integers(nested: Any, array: Array, spec: TensorSpec) -> Array:  # noqa: ANN401 (any JSON value may come)
     """The integers among which numpy found no common type: 2^64 - 1 and 0 it reads as floats, which are not exact."""
-    values = np.asarray(nested, dtype=object)
-    if not all(isinstance(value, int) for value in values.flat):
-        return array
     try:
-        return values.astype(spec.numpy_dtype)
+        return np.asarray(nested, dtype=object).astype(spec.numpy_dtype)
     except OverflowError:
         return array
-
-
-def _all_text(nested: Any) -> bool:  # noqa: ANN401 (any JSON value may come)
-    """Whether nested lists hold nothing but strings; numpy would turn a number among them into text."""
-    if isinstance(nested, list):
-        return all(_all_text(item) for item in nested)
-    return isinstance(nested, str)
-
-
-def _odd_one(nested: Any) -> str:  # noqa: ANN401 (any JSON value may come)
-    """The sort of the first element that is neither a number nor text, for the message."""
-    if isinstance(nested, list):
-        found = (_odd_one(item) for item in nested)
-        return next((text for text in found if text), "")
-    return "" if isinstance(nested, int | float | str) else _what(nested)
 
 
 def _what(value: Any) -> str:  # noqa: ANN401 (any JSON value may come)
