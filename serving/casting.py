@@ -16,17 +16,18 @@ INTEGERS = "iu"
 FLOATS = "f"
 COMPLEX = "c"
 NUMBERS = INTEGERS + FLOATS
-# Up to here every whole number is a float64; beyond, an integer written as a float may have been another one.
-EXACT_FLOAT = 2**53
+# Up to here no two whole numbers share a float64; 2^53 is what 2^53 + 1 becomes when it is read as a float.
+EXACT_FLOAT = 2**53 - 1
 BOOLEAN = "b"
-TEXT = "US"
+# Fixed-width text and bytes out of .npy files, objects out of JSON and CSV, whose decoders let only `str` through.
+TEXT = "USO"
 
 
 def cast(array: Array, spec: TensorSpec) -> Array:
     """The array with the dtype of `spec`, its shape unchanged; the same array where nothing is to do.
 
     Raises:
-        WrongTypeError: the array's elements are of another sort (text for numbers, objects for anything).
+        WrongTypeError: the array's elements are of another sort (text for numbers, or the other way about).
         InexactValueError: some value would change beyond rounding.
     """
     if spec.dtype == STRING:
@@ -45,16 +46,19 @@ def cast(array: Array, spec: TensorSpec) -> Array:
 
 
 def _to_strings(array: Array, spec: TensorSpec) -> Array:
-    if array.dtype.kind == "U":
-        return array.astype(object)
     if array.dtype.kind == "S":
         try:
             return np.char.decode(array, "utf-8").astype(object)
         except UnicodeDecodeError:
             raise WrongTypeError(f"input {quoted(spec.name)}: expected text, got bytes that are not UTF-8") from None
-    if array.dtype == object and all(isinstance(item, str) for item in array.flat):
-        return array
-    raise WrongTypeError(f"input {quoted(spec.name)}: expected strings, got {_sort(array)}")
+    if array.dtype.kind not in TEXT:
+        raise WrongTypeError(f"input {quoted(spec.name)}: expected strings, got {_sort(array)}")
+    result = array.astype(object, copy=False)
+    try:
+        "".join(result.ravel()).encode()  # as the model will read it
+    except UnicodeEncodeError:
+        raise WrongTypeError(f"input {quoted(spec.name)}: expected text, got halves of surrogate pairs") from None
+    return result
 
 
 def _to_float(array: Array, target: np.dtype[Any], spec: TensorSpec) -> Array:
@@ -80,7 +84,7 @@ def _fits_integer(array: Array, target: np.dtype[Any]) -> Array:
     limits = np.iinfo(target)
     if array.dtype.kind in INTEGERS:
         return np.asarray((array >= limits.min) & (array <= limits.max))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # extended precision overflows to infinity, which fits nothing
         wide = array.astype(np.float64)
         low, high = max(limits.min, -EXACT_FLOAT), min(limits.max, EXACT_FLOAT)
         return np.asarray((wide == np.trunc(wide)) & (wide >= low) & (wide <= high))
@@ -92,6 +96,4 @@ def _sort(array: Array) -> str:
         return "text"
     if array.dtype.kind == BOOLEAN:
         return "booleans"
-    if array.dtype == object:
-        return "a mixture of types"
     return array.dtype.name
