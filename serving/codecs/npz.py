@@ -17,6 +17,8 @@ from serving.errors import ArrayTooLargeError, InvalidNpzError
 from serving.signature import Outputs, Signature
 
 SUFFIX = ".npy"
+# What numpy writes. Of the others Python unpacks 4 kB at a time however much comes of it, gigabytes with bzip2.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -60,6 +62,8 @@ def _unpacked(body: bytes, limit: int) -> dict[str, bytes]:
         claimed = sum(member.file_size for member in members)
         if claimed > limit:
             raise ArrayTooLargeError(f"expected at most {limit} bytes unpacked, got members of {claimed}")
+        if any(member.compress_type not in METHODS for member in members):
+            raise InvalidNpzError("expected members that are stored or deflated, got another compression method")
         return {member.filename.removesuffix(SUFFIX): _read(archive, member) for member in members}
 
 
