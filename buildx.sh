@@ -88,10 +88,10 @@ variants() {
 }
 
 revision() {
-  local commit
-  commit=$(git rev-parse HEAD 2>/dev/null) || { echo unknown && return; }
-  [[ -z $(git status --porcelain 2>/dev/null) ]] || commit=$commit-dirty
-  printf '%s\n' "$commit"
+  local head
+  head=$(git rev-parse HEAD 2>/dev/null) || { echo unknown && return; }
+  [[ -z $(git status --porcelain 2>/dev/null) ]] || head=$head-dirty
+  printf '%s\n' "$head"
 }
 
 parse() {
@@ -123,7 +123,10 @@ parse() {
     esac
   done
   action=${action:---load}
-  tag=${tag:-$(version)}
+  # Asked once: both platforms are the same commit's, whatever happens to the tree meanwhile.
+  project_version=$(version)
+  commit=$(revision)
+  tag=${tag:-$project_version}
   base_image=${BASE_IMAGE:-}
   ca_bundle=${CA_BUNDLE:-}
 }
@@ -174,9 +177,9 @@ build() {
     --load) command+=(--output 'type=docker,oci-mediatypes=false') ;;
     --push) command+=(--output 'type=image,push=true,oci-mediatypes=false') ;;
   esac
-  command+=(--build-arg "VARIANT=$variant" --build-arg "VERSION=$(version)" --build-arg "REVISION=$(revision)")
+  command+=(--build-arg "VARIANT=$variant" --build-arg "VERSION=$project_version" --build-arg "REVISION=$commit")
   # BuildKit's own name for the time that it stamps on what it makes: the commit's, so that a commit gives one image.
-  [[ $(revision) == unknown ]] || command+=(--build-arg "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)")
+  [[ $commit == unknown ]] || command+=(--build-arg "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "${commit%-dirty}")")
   [[ -z $base_image ]] || command+=(--build-arg "BASE_IMAGE=$base_image")
   [[ -z $ca_bundle ]] || command+=(--secret "id=ca,src=$ca_bundle")
   run "${command[@]}" . || fail "the build for $1 failed: the cause is above. 'exec format error' means that this machine" \
@@ -213,7 +216,7 @@ check() {
   expect "$1" "$description" "\"architecture\":\"${2#*/}\"" "the architecture"
   expect "$1" "$description" '"entrypoint":["/usr/local/bin/graviton-serving"]' "the entry point"
   for label in '"com.amazonaws.sagemaker.capabilities.accept-bind-to-port":"true"' \
-    "\"org.opencontainers.image.version\":\"$(version | squeeze)\""; do
+    "\"org.opencontainers.image.version\":\"$(squeeze <<<"$project_version")\""; do
     expect "$1" "$description" "$label" "a label"
   done
 }
