@@ -17,6 +17,7 @@ back; `null` is never a number.
 """
 
 import json
+from math import isinf
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value may come)
         if not any(word in body for word in NON_FINITE_WORDS):
             raise InvalidJsonError(f"the body is not JSON: {error}") from None
     try:
-        return json.loads(body)
+        return json.loads(body, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise InvalidJsonError(f"the body is not JSON: {error}") from None
 
@@ -82,6 +83,14 @@ def write(value: Value) -> bytes:
     if isinstance(value, np.ndarray):
         return _write_array(value)
     return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _finite(text: str) -> float:
+    """The number as orjson reads it: too large for a double is an error, not infinity."""
+    value = float(text)
+    if isinf(value):
+        raise ValueError(f"number is infinity when parsed as double: {quoted(text)}")
+    return value
 
 
 def _from_object(document: dict[str, Any], signature: Signature) -> Decoded:
