@@ -6,7 +6,7 @@ are never joined (a model that subtracts the mean of its batch has a free first 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -57,12 +57,20 @@ def warm_up(model: Model, max_rows: int) -> WarmUp:
     obstacle = _obstacle_to_joining(model, free)
     if obstacle:
         return WarmUp(joins=False, reason=obstacle, rows=(1, 2), seconds=monotonic() - started)
-    rows = [1, 2]
-    while rows[-1] * 2 <= max_rows and monotonic() - started < SECONDS:
-        rows.append(rows[-1] * 2)
-        model.run(synthesise(model.signature, rows[-1], free))
+    rows = [1, 2, *_larger_batches(model, free, max_rows, started + SECONDS)]
     reason = "rows run together give what they give alone"
     return WarmUp(joins=True, reason=reason, rows=tuple(rows), seconds=monotonic() - started)
+
+
+def _larger_batches(model: Model, free: int, max_rows: int, deadline: float) -> Iterator[int]:
+    """Run batches of 4, 8, 16 … rows as long as the next, at twice the last one's cost, would end in time."""
+    rows, cost = 4, 0.0
+    while rows <= max_rows and monotonic() + 2 * cost < deadline:
+        started = monotonic()
+        model.run(synthesise(model.signature, rows, free))
+        cost = monotonic() - started
+        yield rows
+        rows *= 2
 
 
 def synthesise(signature: Signature, rows: int, free: int, seed: int = 0) -> Inputs:
