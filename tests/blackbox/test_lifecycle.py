@@ -15,7 +15,7 @@ from harness.targets import Target
 
 Serve = Callable[..., Server]
 # Enough dummy work for a run of the model to take a second or so.
-LOOPS, EMULATED_LOOPS = 20_000, 60
+LOOPS, EMULATED_LOOPS = 20_000, 8
 PING_SECONDS = 2.0
 """SageMaker's limit for an answer of /ping."""
 
