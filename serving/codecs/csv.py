@@ -15,7 +15,7 @@ import numpy as np
 
 from serving.codecs import json
 from serving.codecs.request import Decoded, Form
-from serving.errors import EmptyBatchError, InvalidCsvError, RaggedArrayError, WrongTypeError, quoted
+from serving.errors import EmptyBatchError, InexactValueError, InvalidCsvError, RaggedArrayError, WrongTypeError, quoted
 from serving.signature import STRING, Array, Outputs, Signature, TensorSpec
 
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -46,7 +46,10 @@ def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
     if table.dtype.kind in json.ORJSON_KINDS:
         return json.write(table)[2:-2].replace(b"],[", b"\n") + b"\n"
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(table.tolist())
+    # Python does not quote a field for a "\r" alone, which readers take for the end of the line.
+    bare = any("\r" in str(field) for field in table.flat)
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL, lineterminator="\n")
+    writer.writerows(table.tolist())
     return text.getvalue().encode()
 
 
@@ -94,9 +97,11 @@ def _typed(columns: list[list[str]], spec: TensorSpec, start: int) -> Array:
         return np.array([[_boolean(text, spec) for text in row] for row in columns])
     for kind in (np.int64, np.uint64, np.float64) if spec.numpy_dtype.kind in "iu" else (np.float64,):
         try:
-            return np.array(columns, dtype=kind)
+            array = np.array(columns, dtype=kind)
         except (ValueError, OverflowError):
             continue
+        _check_infinities(array, columns, spec)
+        return array
     raise _no_number(columns, spec, start)
 
 
@@ -105,6 +110,16 @@ def _boolean(text: str, spec: TensorSpec) -> bool:
         return BOOLEANS[text.strip().lower()]
     except KeyError:
         raise WrongTypeError(f"input {quoted(spec.name)}: expected true, false, 1 or 0, got {quoted(text)}") from None
+
+
+def _check_infinities(array: Array, columns: list[list[str]], spec: TensorSpec) -> None:
+    """A number too large for a double is read as infinity, which only the word may mean."""
+    for line, column in zip(*np.nonzero(np.isinf(array)), strict=True):
+        text = columns[line][column]
+        if "inf" not in text.lower():
+            raise InexactValueError(
+                f"input {quoted(spec.name)}: expected values that {spec.dtype} holds, got {quoted(text)}"
+            )
 
 
 def _no_number(columns: list[list[str]], spec: TensorSpec, start: int) -> WrongTypeError:
