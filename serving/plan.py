@@ -74,7 +74,7 @@ def make_plan(
         Choice("inter-op threads", "1", "the graph runs in order; its operators share the lane's threads"),
         bf16_choice,
         _spinning(threads, budget),
-        Choice("memory arena", "on", "warm-up sizes it, so that no request pays for growing it"),
+        Choice("allocator", "arena", "warm-up sizes it, so that no request pays for growing it"),
         *variable_choices,
     )
     return Plan(framework, 1, threads, bf16, variables, session, choices)

@@ -67,7 +67,11 @@ def _larger_batches(model: Model, free: int, max_rows: int, deadline: float) -> 
     rows, cost = 4, 0.0
     while rows <= max_rows and monotonic() + 2 * cost < deadline:
         started = monotonic()
-        model.run(synthesise(model.signature, rows, free))
+        try:
+            model.run(synthesise(model.signature, rows, free))
+        except ServingError as error:
+            log.warning("warm-up with %d rows failed: %s", rows, error)
+            return
         cost = monotonic() - started
         yield rows
         rows *= 2
