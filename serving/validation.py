@@ -9,7 +9,7 @@ from serving.signature import Array, Inputs, Signature, TensorSpec, described_sh
 
 
 def validate(inputs: Inputs, signature: Signature) -> Inputs:
-    """The arrays as the model takes them: right names, shapes and dtypes, contiguous, in the model's order.
+    """The arrays as the model takes them: right names, shapes and dtypes, contiguous, aligned, in the model's order.
 
     Raises:
         BadRequestError: WrongRankError, WrongDimensionError, EmptyBatchError, MissingInputError,
@@ -43,4 +43,4 @@ def _check_shape(array: Array, spec: TensorSpec, sizes: dict[str, int]) -> None:
 
 
 def _ready(array: Array) -> Array:
-    return np.ascontiguousarray(array) if array.ndim else array
+    return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])  # a .npy file may put numbers at odd addresses
