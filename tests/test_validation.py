@@ -119,7 +119,7 @@ def test_a_shape_passes_when_names_can_be_given_sizes_and_not_else(
     inputs = {name: np.zeros(shape, np.float32) for name, shape in zip("ab", shapes, strict=True)}
     pairs = [
         (size, want)
-        for shape, want in zip(shapes, wanted, strict=True)
+        for shape, axes in zip(shapes, wanted, strict=True)
         for size, want in zip(shape, axes, strict=False)
     ]
     sizes = {want: {size for size, other in pairs if other == want} for _, want in pairs}
