@@ -1,0 +1,288 @@
+"""The dispatcher on a real loop with real threads; the model waits at gates that the test opens, never on a clock."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from threading import Barrier, Event
+from typing import Any
+
+import numpy as np
+import pytest
+from models import Recorder, identity, refusing, row
+
+from serving.backends import Model
+from serving.dispatcher import Dispatcher
+from serving.errors import DeadlineExceededError, ModelFailedError, ModelRejectedInputError, OverloadedError
+from serving.metrics import Metrics
+from serving.signature import Array, Inputs, Outputs
+
+PATIENCE = 30.0
+"""Seconds after which a test that hangs fails; none takes a hundredth of it."""
+
+
+class Gate:
+    """Answers like another function once it is opened."""
+
+    def __init__(self, answer: Callable[[Inputs], Outputs] = identity) -> None:
+        self._answer = answer
+        self._open = Event()
+        self._reached = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, inputs: Inputs) -> Outputs:
+        self._loop.call_soon_threadsafe(self._reached.set)
+        assert self._open.wait(PATIENCE)
+        return self._answer(inputs)
+
+    async def reached(self) -> None:
+        """Wait until a run is at the gate."""
+        await self._reached.wait()
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def dispatcher_of(
+    model: Model, *, lanes: int = 1, max_rows: int = 8, max_waiting: int = 1000, timeout: float = PATIENCE
+) -> Dispatcher:
+    return Dispatcher(
+        model, lanes=lanes, max_rows=max_rows, max_waiting=max_waiting, timeout=timeout, metrics=Metrics()
+    )
+
+
+def value(outputs: Outputs) -> list[Any]:
+    array = outputs["y"]
+    assert isinstance(array, np.ndarray)
+    rows: list[Any] = array.tolist()
+    return rows
+
+
+def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await test()
+
+    asyncio.run(bounded())
+
+
+async def all_of(*work: Awaitable[Any]) -> list[Any]:
+    """Results and errors, in order."""
+    return await asyncio.gather(*work, return_exceptions=True)
+
+
+async def queued(*work: Coroutine[Any, Any, Outputs]) -> list[asyncio.Task[Outputs]]:
+    """Tasks that have been submitted, each after the one before it."""
+    tasks = []
+    for each in work:
+        tasks.append(asyncio.create_task(each))
+        await asyncio.sleep(0)
+    return tasks
+
+
+def test_a_lone_request_is_answered() -> None:
+    async def test() -> None:
+        dispatcher = dispatcher_of(Recorder(identity))
+        assert value(await dispatcher.run(row(1, 2, 3))) == [[1, 2, 3]]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_what_waits_while_the_lane_is_busy_runs_together_and_is_split_right() -> None:
+    async def test() -> None:
+        gate = Gate()
+        model = Recorder(gate)
+        dispatcher = dispatcher_of(model)
+        first = asyncio.create_task(dispatcher.run(row(0, 0, 0)))
+        await gate.reached()
+        others = await queued(*(dispatcher.run(row(n, n, n)) for n in range(1, 6)))
+        gate.open()
+        assert [value(answer) for answer in await all_of(first, *others)] == [[[n] * 3] for n in range(6)]
+        assert model.rows == [1, 5]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_shuffled_requests_of_mixed_shapes_and_sizes_each_get_their_own_answer() -> None:
+    """Answers are mixed up under load in MLServer and the KServe agent."""
+
+    async def test() -> None:
+        model = Recorder(identity)
+        dispatcher = dispatcher_of(model, lanes=3)
+        chance = np.random.default_rng(7)
+        requests = [
+            np.full((chance.choice([1, 1, 1, 2, 5, 9]), chance.choice([3, 4])), number, chance.choice(["f4", "i8"]))
+            for number in chance.permutation(300)
+        ]
+
+        async def check(array: Array) -> None:
+            answer = (await dispatcher.run({"x": array}))["y"]
+            assert isinstance(answer, np.ndarray)
+            assert answer.dtype == array.dtype
+            np.testing.assert_array_equal(answer, array)
+
+        await asyncio.gather(*map(check, requests))
+        assert len(model.rows) < len(requests)  # some did ride together
+        assert all(rows <= 8 or rows == 9 for rows in model.rows)
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_requests_are_kept_apart_where_they_must_not_be_joined() -> None:
+    async def test() -> None:
+        model = Recorder(identity)
+        dispatcher = dispatcher_of(model, max_rows=1)
+        await asyncio.gather(*(dispatcher.run(row(n)) for n in range(10)))
+        assert model.rows == [1] * 10
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_as_many_batches_run_at_once_as_there_are_lanes() -> None:
+    async def test() -> None:
+        together = Barrier(2, timeout=PATIENCE)
+
+        def meet(inputs: Inputs) -> Outputs:
+            together.wait()  # passes only when two runs are here at the same time
+            return identity(inputs)
+
+        dispatcher = dispatcher_of(Recorder(meet), lanes=2, max_rows=1)
+        answers = await all_of(*(dispatcher.run(row(n)) for n in range(4)))
+        assert [value(answer) for answer in answers] == [[[n]] for n in range(4)]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_a_poisoned_request_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        gate = Gate(refusing(-1))
+        dispatcher = dispatcher_of(Recorder(gate))
+        first = asyncio.create_task(dispatcher.run(row(0)))
+        await gate.reached()
+        others = await queued(*(dispatcher.run(row(n)) for n in (1, 2, -1, 3, -1, 4)))
+        gate.open()
+        answers = await all_of(first, *others)
+        assert [type(answer) for answer in answers if isinstance(answer, Exception)] == [ModelRejectedInputError] * 2
+        assert isinstance(answers[3], ModelRejectedInputError)
+        assert isinstance(answers[5], ModelRejectedInputError)
+        assert [value(answers[n]) for n in (0, 1, 2, 4, 6)] == [[[0]], [[1]], [[2]], [[3]], [[4]]]
+        dispatcher.close()
+
+    with caplog.at_level(logging.WARNING):
+        on_a_loop(test)
+    assert "a batch of 6 requests failed and is run again in halves" in caplog.text
+
+
+def test_an_unexpected_error_reaches_the_log_and_not_the_caller(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Inputs) -> Outputs:
+        raise ZeroDivisionError("secret")
+
+    async def test() -> None:
+        dispatcher = dispatcher_of(Recorder(fail))
+        with pytest.raises(ModelFailedError) as raised:
+            await dispatcher.run(row(1))
+        assert "secret" not in raised.value.message
+        dispatcher.close()
+
+    on_a_loop(test)
+    assert "secret" in caplog.text
+
+
+def test_an_answer_that_cannot_be_split_is_run_again_apart() -> None:
+    async def test() -> None:
+        gate = Gate(lambda inputs: {"y": np.repeat(inputs["x"], 2, axis=0)})  # two elements a row
+        model = Recorder(gate)
+        dispatcher = dispatcher_of(model)
+        first = asyncio.create_task(dispatcher.run(row(0)))
+        await gate.reached()
+        others = await queued(*(dispatcher.run(row(n)) for n in (1, 2, 3)))
+        gate.open()
+        assert [value(answer) for answer in await all_of(first, *others)] == [[[n], [n]] for n in range(4)]
+        assert sorted(model.rows) == [1, 1, 1, 1, 2, 3]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_a_storm_of_cancelled_clients_leaves_the_others_and_the_lane_alone() -> None:
+    """A client that leaves stalls the batch in MLServer and Ray Serve."""
+
+    async def test() -> None:
+        gate = Gate()
+        model = Recorder(gate)
+        dispatcher = dispatcher_of(model)
+        first = asyncio.create_task(dispatcher.run(row(0)))
+        await gate.reached()
+        tasks = await queued(*(dispatcher.run(row(n)) for n in range(1, 101)))
+        first.cancel()  # runs already
+        leaving = [task for number, task in enumerate(tasks) if number % 10]
+        for task in leaving:
+            task.cancel()
+        await all_of(*leaving)
+        gate.open()
+        staying = [task for task in tasks if task not in leaving]
+        assert [value(answer) for answer in await all_of(*staying)] == [[[n]] for n in range(1, 101, 10)]
+        assert all(task.cancelled() for task in (first, *leaving))
+        assert sum(model.rows) == 1 + len(staying)
+        assert value(await dispatcher.run(row(7))) == [[7]]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_too_many_that_wait_are_refused_at_once_and_later_ones_are_taken() -> None:
+    async def test() -> None:
+        gate = Gate()
+        dispatcher = dispatcher_of(Recorder(gate), max_waiting=2)
+        first = asyncio.create_task(dispatcher.run(row(0)))
+        await gate.reached()
+        waiting = await queued(*(dispatcher.run(row(n)) for n in (1, 2)))
+        with pytest.raises(OverloadedError):
+            await dispatcher.run(row(3))
+        gate.open()
+        assert [value(answer) for answer in await all_of(first, *waiting)] == [[[0]], [[1]], [[2]]]
+        assert value(await dispatcher.run(row(4))) == [[4]]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_a_request_without_an_answer_in_time_is_given_up_and_not_started() -> None:
+    async def test() -> None:
+        gate = Gate()
+        model = Recorder(gate)
+        dispatcher = dispatcher_of(model, timeout=0.05)
+        first = asyncio.create_task(dispatcher.run(row(0)))
+        await gate.reached()
+        late = asyncio.create_task(dispatcher.run(row(1)))
+        for task in (first, late):
+            with pytest.raises(DeadlineExceededError, match=r"within 0\.05 s"):
+                await task
+        gate.open()
+        dispatcher.close()
+        assert model.rows == [1]
+
+    on_a_loop(test)
+
+
+def test_the_metrics_tell_what_waits_and_what_ran() -> None:
+    async def test() -> None:
+        gate = Gate()
+        metrics = Metrics()
+        dispatcher = Dispatcher(Recorder(gate), lanes=1, max_rows=8, max_waiting=10, timeout=PATIENCE, metrics=metrics)
+        first = asyncio.create_task(dispatcher.run(row(0)))
+        await gate.reached()
+        others = await queued(*(dispatcher.run(row(n)) for n in (1, 2, 3)))
+        assert b"serving_waiting_requests 3.0" in metrics.text()
+        gate.open()
+        await all_of(first, *others)
+        assert b"serving_waiting_requests 0.0" in metrics.text()
+        assert b"serving_batch_rows_sum 4.0" in metrics.text()
+        assert b"serving_batch_rows_count 2.0" in metrics.text()
+        dispatcher.close()
+
+    on_a_loop(test)
