@@ -57,7 +57,7 @@ def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Tak
         return value
 
     noun = "a whole number" if kind is int else "a number"
-    return Takes(f"{noun} from {low:g} to {high:g}", parse)
+    return Takes(f"{noun} from {low} to {high}", parse)
 
 
 def _choice(*values: str) -> Takes:
