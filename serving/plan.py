@@ -84,7 +84,7 @@ def _threads(budget: Budget, environment: Mapping[str, str]) -> tuple[int, Choic
     for variable in THREAD_VARIABLES:
         # OMP_NUM_THREADS may be a list, one number for each nesting level; the outermost counts.
         text = environment.get(variable, "").split(",")[0].strip()
-        if text.isdigit() and int(text) > 0:
+        if text.isdecimal() and int(text) > 0:
             return int(text), Choice("threads", text, f"{variable} is set to it")
     return budget.cores, Choice("threads", str(budget.cores), f"physical cores: {budget.reason}")
 

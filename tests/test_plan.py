@@ -1,0 +1,161 @@
+"""The plan follows the processor's flags, the budget and the user, and gives its reasons."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import THOROUGH
+
+from serving.budget import Budget
+from serving.plan import ORT_FASTMATH, ORT_SPINNING, Plan, make_plan
+from serving.processor import Processor
+from serving.settings import Settings
+
+GRAVITON2 = Processor("aarch64", "Graviton2", "Neoverse-N1", 0xD0C, frozenset({"atomics", "asimddp"}))
+GRAVITON3 = Processor("aarch64", "Graviton3", "Neoverse-V1", 0xD40, frozenset({"bf16", "i8mm", "sve"}))
+# The name promises bf16, the kernel does not list it: nothing can use it.
+OLD_KERNEL = Processor("aarch64", "Graviton3", "Neoverse-V1", 0xD40, frozenset({"atomics"}))
+SAPPHIRE_RAPIDS = Processor("x86_64", "Intel Xeon", features=frozenset({"avx512f", "avx512_bf16", "amx_bf16"}))
+UNKNOWN = Processor("riscv64", "unknown riscv64 processor")
+EVERY = [GRAVITON2, GRAVITON3, OLD_KERNEL, SAPPHIRE_RAPIDS, UNKNOWN]
+
+FEW_CORES = Budget(4, frozenset(range(8)), 4)
+
+
+def plan(
+    processor: Processor = GRAVITON3,
+    budget: Budget = FEW_CORES,
+    settings: Settings | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Plan:
+    return make_plan("onnx", processor, budget, settings or Settings(), environment or {})
+
+
+def choice(made: Plan, name: str) -> tuple[str, str]:
+    """The value and the reason of the one choice of that name."""
+    (found,) = [entry for entry in made.choices if entry.name == name]
+    return found.value, found.reason
+
+
+@pytest.mark.parametrize(
+    ("processor", "mode", "on"),
+    [
+        (GRAVITON3, "auto", True),
+        (GRAVITON3, "bf16", True),
+        (GRAVITON3, "strict", False),
+        *[(processor, mode, False) for processor in EVERY if processor is not GRAVITON3 for mode in ("auto", "bf16")],
+    ],
+)
+def test_bf16_is_used_where_the_flags_have_it_and_the_setting_allows_it(
+    processor: Processor, mode: str, *, on: bool
+) -> None:
+    made = plan(processor, settings=Settings(fpmath=mode))
+    assert made.bf16 is on
+    assert made.session[ORT_FASTMATH] == str(int(on))
+    assert choice(made, "bf16")[0] == ("on" if on else "off")
+
+
+@pytest.mark.parametrize("variable", ["DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE"])
+@pytest.mark.parametrize(
+    ("value", "on"), [("BF16", True), ("bf16", True), ("ANY", True), ("STRICT", False), ("F16", False), ("", True)]
+)
+def test_onednns_own_variable_counts_where_ours_is_auto(variable: str, value: str, *, on: bool) -> None:
+    made = plan(environment={variable: value})
+    assert made.bf16 is on
+    if value:
+        assert f"{variable}={value} is set" in choice(made, "bf16")[1]
+
+
+def test_our_setting_wins_over_onednns() -> None:
+    assert plan(settings=Settings(fpmath="bf16"), environment={"DNNL_DEFAULT_FPMATH_MODE": "STRICT"}).bf16
+    assert not plan(settings=Settings(fpmath="strict"), environment={"DNNL_DEFAULT_FPMATH_MODE": "BF16"}).bf16
+
+
+def test_the_reason_against_bf16_names_the_processor() -> None:
+    assert choice(plan(GRAVITON2), "bf16") == ("off", "Graviton2 has no bf16 instructions")
+    assert choice(plan(SAPPHIRE_RAPIDS), "bf16") == ("off", "Intel Xeon is no arm64 with bf16")
+
+
+def test_threads_are_the_cores_of_the_budget() -> None:
+    made = plan()
+    assert (made.framework, made.lanes, made.threads) == ("onnx", 1, 4)
+    value, reason = choice(made, "threads")
+    assert value == "4"
+    assert FEW_CORES.reason in reason
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads", "named"),
+    [
+        ({"OMP_NUM_THREADS": "2"}, 2, "OMP_NUM_THREADS"),
+        ({"OMP_NUM_THREADS": "3,2,1"}, 3, "OMP_NUM_THREADS"),  # one for each level of nesting
+        ({"OMP_NUM_THREADS": " 3 "}, 3, "OMP_NUM_THREADS"),
+        ({"ORT_INTRA_OP_NUM_THREADS": "1"}, 1, "ORT_INTRA_OP_NUM_THREADS"),
+        ({"ORT_INTRA_OP_NUM_THREADS": "1", "OMP_NUM_THREADS": "2"}, 1, "ORT_INTRA_OP_NUM_THREADS"),
+        ({"OMP_NUM_THREADS": "0"}, 4, "physical cores"),
+        ({"OMP_NUM_THREADS": "-1"}, 4, "physical cores"),
+        ({"OMP_NUM_THREADS": "many"}, 4, "physical cores"),
+        ({"OMP_NUM_THREADS": ""}, 4, "physical cores"),
+        ({"OMP_NUM_THREADS": "²"}, 4, "physical cores"),
+    ],
+)
+def test_threads_that_the_user_set_count(environment: dict[str, str], threads: int, named: str) -> None:
+    made = plan(environment=environment)
+    assert made.threads == threads
+    assert named in choice(made, "threads")[1]
+
+
+@pytest.mark.parametrize(("threads", "spins"), [(1, False), (2, True), (4, True), (5, False), (64, False)])
+def test_threads_spin_only_with_a_core_each(threads: int, *, spins: bool) -> None:
+    made = plan(environment={"OMP_NUM_THREADS": str(threads)})
+    assert made.session[ORT_SPINNING] == str(int(spins))
+    assert choice(made, "spinning")[0] == ("on" if spins else "off")
+
+
+def test_variables_are_set_where_the_user_has_not() -> None:
+    assert plan().environment == {
+        "ORT_DISABLE_TELEMETRY": "1",
+        "OMP_NUM_THREADS": "4",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+@pytest.mark.parametrize("name", ["ORT_DISABLE_TELEMETRY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
+def test_a_variable_that_the_user_set_is_kept_and_the_plan_says_so(name: str) -> None:
+    made = plan(environment={name: "2"})
+    assert name not in made.environment
+    assert choice(made, name) == ("2", "set by the user, kept")
+
+
+@pytest.mark.parametrize("processor", EVERY)
+def test_the_line_holds_every_choice_with_its_reason(processor: Processor) -> None:
+    made = plan(processor)
+    assert made.line.startswith("onnx: lanes=1 (")
+    assert "\n" not in made.line
+    for entry in made.choices:
+        assert entry.reason
+        assert f"{entry.name}={entry.value} ({entry.reason})" in made.line
+
+
+@THOROUGH
+@given(
+    processor=st.sampled_from(EVERY),
+    cores=st.integers(1, 192),
+    mode=st.sampled_from(["auto", "bf16", "strict"]),
+    environment=st.dictionaries(
+        st.sampled_from(
+            ["OMP_NUM_THREADS", "ORT_INTRA_OP_NUM_THREADS", "DNNL_DEFAULT_FPMATH_MODE", "ORT_DISABLE_TELEMETRY"]
+        ),
+        st.text(max_size=4) | st.integers(-2, 300).map(str) | st.sampled_from(["BF16", "STRICT"]),
+    ),
+)
+def test_any_machine_and_environment_make_a_plan(
+    processor: Processor, cores: int, mode: str, environment: dict[str, str]
+) -> None:
+    budget = Budget(cores, frozenset(range(cores)), cores)
+    made = plan(processor, budget, Settings(fpmath=mode), environment)
+    assert made.threads >= 1
+    assert made.lanes >= 1
+    assert made.bf16 <= processor.has_arm_bf16
+    assert not made.environment.keys() & {name for name, value in environment.items() if value}
