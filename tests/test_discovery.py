@@ -1,0 +1,82 @@
+"""The one model in the directory is found; anything else is told with what is there."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.discovery import FoundModel, find_model
+from serving.errors import ModelLoadError
+
+
+def holding(directory: Path, *names: str) -> Path:
+    """The directory with these files; names that end in a slash are folders."""
+    for name in names:
+        path = directory / name
+        if name.endswith("/"):
+            path.mkdir(parents=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return directory
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "any name.onnx", "1/model.onnx", "export/model.onnx"])
+def test_a_model_at_the_top_or_one_folder_down_is_found(tmp_path: Path, name: str) -> None:
+    directory = holding(tmp_path, name, "weights.bin", "code/inference.py", "README.md")
+    assert find_model(directory) == FoundModel("onnx", directory / name)
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["._model.onnx", ".hidden/other.onnx", "__MACOSX/._model.onnx", "a/b/deeper.onnx", "folder.onnx/", "m.onnx.data"],
+)
+def test_hidden_and_deeper_files_and_folders_are_no_models(tmp_path: Path, other: str) -> None:
+    directory = holding(tmp_path, "model.onnx", other)
+    assert find_model(directory).path == directory / "model.onnx"
+
+
+def test_a_link_to_a_model_counts_and_a_broken_one_does_not(tmp_path: Path) -> None:
+    store = holding(tmp_path / "store", "real")
+    directory = holding(tmp_path / "model", "broken.onnx/").resolve()
+    (directory / "broken.onnx").rmdir()
+    (directory / "broken.onnx").symlink_to(store / "missing")
+    (directory / "model.onnx").symlink_to(store / "real")
+    assert find_model(directory).path == directory / "model.onnx"
+
+
+def complaint(directory: Path) -> str:
+    with pytest.raises(ModelLoadError) as raised:
+        find_model(directory)
+    text = str(raised.value)
+    assert "Expected: exactly one .onnx file" in text
+    assert "\n" not in text
+    return text
+
+
+def test_several_models_are_listed(tmp_path: Path) -> None:
+    text = complaint(holding(tmp_path, "b.onnx", "a/a.onnx"))
+    assert f"Several models were found in {tmp_path}: a/a.onnx, b.onnx." in text
+
+
+def test_an_empty_directory_holds_nothing(tmp_path: Path) -> None:
+    text = complaint(tmp_path)
+    assert f"No model was found in {tmp_path}, which holds nothing." in text
+    assert "tar -czf model.tar.gz -C DIR ." in text
+
+
+def test_what_is_there_instead_is_listed_two_levels_deep(tmp_path: Path) -> None:
+    text = complaint(holding(tmp_path, "saved_model.pb", "variables/variables.index", "a/b/c/model.onnx"))
+    assert "which holds a/, a/b/, saved_model.pb, variables/, variables/variables.index." in text
+
+
+def test_a_long_listing_is_cut(tmp_path: Path) -> None:
+    text = complaint(holding(tmp_path, *(f"{number:03}.bin" for number in range(100))))
+    assert "019.bin and 80 more" in text
+    assert "020.bin" not in text
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_directory_that_is_none_is_told_with_what_to_do(tmp_path: Path, name: str) -> None:
+    text = complaint(holding(tmp_path, "file") / name)
+    assert f"The model directory {tmp_path / name} does not exist." in text
+    assert "SERVING_MODEL_DIR" in text
