@@ -3,10 +3,12 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 from serving import __version__, logs
 from serving.errors import ModelLoadError
@@ -51,9 +53,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(_options: argparse.Namespace, settings: Settings) -> int:
+    # Until the server has its own handlers: the kernel keeps from process 1 every signal that it does not handle.
+    signal.signal(signal.SIGTERM, _exit_before_the_start)
     from serving.server import serve  # noqa: PLC0415 (each command imports only what it needs)
 
     return serve(settings)
+
+
+def _exit_before_the_start(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _inspect(options: argparse.Namespace, settings: Settings) -> int:

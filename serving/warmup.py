@@ -6,7 +6,7 @@ are never joined (a model that subtracts the mean of its batch has a free first 
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -15,7 +15,7 @@ import numpy as np
 from serving.backends import Model
 from serving.batch import join, split
 from serving.errors import ServingError
-from serving.signature import STRING, Array, Inputs, Outputs, Signature, TensorSpec, Value
+from serving.signature import STRING, Array, Dimension, Inputs, Outputs, Signature, TensorSpec, Value
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +80,17 @@ def _larger_batches(model: Model, free: int, max_rows: int, deadline: float) -> 
 def synthesise(signature: Signature, rows: int, free: int, seed: int = 0) -> Inputs:
     """Valid inputs of `rows` rows: numbers in [0, 1), integers 0 and 1 (which index any table), text.
 
-    Free axes but the first get the size `free`. Equal arguments give equal values.
+    Free axes but the first get the size `free`, unless they bear a first one's name. Equal arguments give
+    equal values.
     """
     random = np.random.default_rng(seed)
-    return {spec.name: _values(spec, rows, free, random) for spec in signature.inputs}
+    first = {spec.shape[0] for spec in signature.inputs if spec.shape}
+    sizes = {name: rows if name in first else free for spec in signature.inputs for name in spec.shape}
+    return {spec.name: _values(spec, sizes, random) for spec in signature.inputs}
 
 
-def _values(spec: TensorSpec, rows: int, free: int, random: np.random.Generator) -> Array:
-    sizes = [rows if axis == 0 else free for axis in range(len(spec.shape))]
-    shape = [s if isinstance(s, int) else sizes[axis] for axis, s in enumerate(spec.shape)]
+def _values(spec: TensorSpec, sizes: Mapping[Dimension, int], random: np.random.Generator) -> Array:
+    shape = [size if isinstance(size, int) else sizes[size] for size in spec.shape]
     if spec.dtype == STRING:
         return np.full(shape, "a", dtype=object)
     if spec.numpy_dtype.kind in "fc":

@@ -85,6 +85,8 @@ def to_array(nested: Any, spec: TensorSpec) -> Array:  # noqa: ANN401 (any JSON 
     is_text = str in sorts
     if is_text and len(sorts) > 1:
         raise WrongTypeError(f"{what}: expected numbers or text, got a mixture of both")
+    if bool in sorts and len(sorts) > 1:
+        raise WrongTypeError(f"{what}: expected numbers or booleans, got a mixture of both")
     # Text stays Python's own, for numpy would give each string the room that the longest takes.
     array = _regular(nested, object if is_text else None)
     if array is None:

@@ -38,6 +38,7 @@ def claiming(shape: str, data: bytes = b"", dtype: str = "<f4") -> bytes:
         (b'[["a", 1.0]]', JSON, (400, "wrong_type")),
         (b"[[null]]", JSON, (400, "wrong_type")),
         (b"[[true]]", JSON, (400, "wrong_type")),
+        (b"[[true, 1.0]]", JSON, (400, "wrong_type")),
         (b"[[1e39]]", JSON, (400, "inexact_value")),
         (b'{"y": [1.0]}', JSON, (400, "missing_input")),
         (b'{"instances": [{"x": [1.0], "z": [1.0]}]}', JSON, (400, "unknown_input")),
