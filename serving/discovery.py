@@ -25,8 +25,9 @@ class FoundModel:
 def find_model(directory: Path) -> FoundModel:
     """The one model in `directory`. Raises ModelLoadError when there is none, or more than one."""
     if not directory.is_dir():
+        what = "is a file" if directory.exists() else "does not exist"
         raise ModelLoadError(
-            f"The model directory {directory} {'is a file' if directory.exists() else 'does not exist'}. {EXPECTED} Mount the unpacked model archive there "
+            f"The model directory {directory} {what}. {EXPECTED} Mount the unpacked model archive there "
             "(docker run -v DIR:/opt/ml/model:ro), or set SERVING_MODEL_DIR."
         )
     try:

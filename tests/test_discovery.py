@@ -75,8 +75,8 @@ def test_a_long_listing_is_cut(tmp_path: Path) -> None:
     assert "020.bin" not in text
 
 
-@pytest.mark.parametrize("name", ["missing", "file"])
-def test_a_directory_that_is_none_is_told_with_what_to_do(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "what"), [("missing", "does not exist"), ("file", "is a file")])
+def test_a_directory_that_is_none_is_told_with_what_to_do(tmp_path: Path, name: str, what: str) -> None:
     text = complaint(holding(tmp_path, "file") / name)
-    assert f"The model directory {tmp_path / name} does not exist." in text
+    assert f"The model directory {tmp_path / name} {what}." in text
     assert "SERVING_MODEL_DIR" in text
