@@ -9,9 +9,9 @@ from hypothesis.extra import numpy as stn
 
 from serving.signature import Array
 
-MODERATE: Final = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MODERATE: Final = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """No deadline: a test must not fail because its machine is busy."""
-THOROUGH: Final = settings(MODERATE, max_examples=250)
+THOROUGH: Final = settings(MODERATE, max_examples=150)
 """For the input that anybody may send."""
 
 NUMERIC: Final = (

@@ -195,6 +195,7 @@ def test_a_file_cut_anywhere_is_refused(length: int) -> None:
         header(shape=(2.0, 3)),
         header(shape=[2, 3]),
         header(shape=(10**30,)),
+        header(shape=(0, 2**62, 2**62)),  # more than numpy counts, were there any
         header(shape=6),
         header(shape=None),
         header(shape=("2", 3)),
@@ -243,8 +244,9 @@ def test_a_file_cut_anywhere_is_refused(length: int) -> None:
 )
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_header_that_numpy_does_not_write_is_refused(version: tuple[int, int], content: object) -> None:
+    data = b"\0" * 24 if "(0," not in repr(content) else b""
     with pytest.raises(InvalidNpyError):
-        npy.parse(crafted(content, b"\0" * 24, version), LIMIT)
+        npy.parse(crafted(content, data, version), LIMIT)
 
 
 def test_a_header_of_python_2_is_refused_without_a_warning() -> None:
