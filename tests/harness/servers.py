@@ -133,20 +133,20 @@ class ContainerServer(Server):
     """A container, started by `docker run -d` with its port published on a free one."""
 
     def __init__(self, command: Sequence[str], port: int) -> None:
-        self._container = _docker(*command[1:])
-        super().__init__(int(_docker("port", self._container, str(port)).splitlines()[0].rpartition(":")[2]))
+        self.container = _docker(*command[1:])
+        super().__init__(int(_docker("port", self.container, str(port)).splitlines()[0].rpartition(":")[2]))
 
     def logs(self) -> str:
-        done = subprocess.run(["docker", "logs", self._container], capture_output=True, text=True, check=False)
+        done = subprocess.run(["docker", "logs", self.container], capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
     def terminate(self) -> None:
-        _docker("kill", "--signal", "TERM", self._container)
+        _docker("kill", "--signal", "TERM", self.container)
 
     def ended(self, seconds: float) -> int | None:
         try:
             done = subprocess.run(
-                ["docker", "wait", self._container], capture_output=True, text=True, check=True, timeout=seconds
+                ["docker", "wait", self.container], capture_output=True, text=True, check=True, timeout=seconds
             )
         except subprocess.TimeoutExpired:
             return None
@@ -154,7 +154,7 @@ class ContainerServer(Server):
 
     def remove(self) -> None:
         self.client.close()
-        _docker("rm", "--force", "--volumes", self._container)
+        _docker("rm", "--force", "--volumes", self.container)
 
 
 def _docker(*arguments: str) -> str:

@@ -69,9 +69,10 @@ class Image(Target):
     def __init__(self, image: str, platform: str, cpu: str = "") -> None:
         self.name = f"{platform}-{cpu}" if cpu else platform
         self.image = image
+        self.platform = platform
         self.emulated = bool(cpu)
         self.has_arm_bf16 = cpu == "neoverse-v1"
-        self._platform = ["--platform", f"linux/{platform}", *(["-e", f"QEMU_CPU={cpu}"] if cpu else [])]
+        self._emulation = ["--platform", f"linux/{platform}", *(["-e", f"QEMU_CPU={cpu}"] if cpu else [])]
 
     def start(self, directory: Path, environment: Mapping[str, str], user: str = "") -> Server:
         variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
@@ -89,7 +90,7 @@ class Image(Target):
 
     def _docker_run(self, directory: Path, user: str) -> list[str]:
         limits = ["--read-only", "--tmpfs", "/tmp", "-v", f"{directory}:{MODEL_DIR}:ro"]  # noqa: S108
-        return ["docker", "run", *self._platform, *limits, *(["--user", user] if user else [])]
+        return ["docker", "run", *self._emulation, *limits, *(["--user", user] if user else [])]
 
 
 def engine_answers() -> bool:

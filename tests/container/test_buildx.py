@@ -1,0 +1,82 @@
+"""`buildx.sh`: its checks of what it is told, and what it pushes."""
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+from harness.targets import ROOT, engine_answers
+
+CI_VARIABLE = "CI"
+REGISTRY_VARIABLE = "TEST_REGISTRY"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+
+def buildx(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["./buildx.sh", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_help_names_every_option() -> None:
+    done = buildx("--help")
+    assert done.returncode == 0
+    for option in ("--platform", "--load", "--push", "--repository", "--tag", "--variant", "BASE_IMAGE", "CA_BUNDLE"):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--platform", "linux/riscv64"], "expected linux/arm64, linux/amd64, or both"),
+        (["--variant", "cuda"], "expected one of: onnx"),
+        (["--tag", "no spaces"], "--tag is 'no spaces'"),
+        (["--push"], "names no registry to push to"),
+        (["--load", "--push"], "expected one"),
+        (["--tag"], "expected a value after it"),
+        (["--fast"], "does not know '--fast'"),
+    ],
+)
+def test_what_it_cannot_use_is_said(arguments: list[str], complaint: str) -> None:
+    done = buildx(*arguments, "--dry-run") if arguments != ["--tag"] else buildx(*arguments)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+def test_a_dry_run_shows_single_platform_builds_without_attestations() -> None:
+    done = buildx("--dry-run", "--tag", "1.2.0")
+    assert done.returncode == 0, done.stderr
+    builds = [line for line in done.stderr.splitlines() if line.startswith("+ docker buildx build")]
+    assert [("linux/arm64" in line, "linux/amd64" in line) for line in builds] == [(True, False), (False, True)]
+    for line in builds:
+        assert "--provenance=false" in line
+        assert "oci-mediatypes=false" in line
+        assert "graviton-serving:1.2.0-onnx-a" in line
+
+
+@pytest.mark.container
+def test_what_it_pushes_is_what_sagemaker_takes() -> None:
+    registry = os.environ.get(REGISTRY_VARIABLE, "")
+    if not registry or not engine_answers():
+        reason = f"LEFT OUT, no Docker engine answers or {REGISTRY_VARIABLE} names no registry to push to"
+        if os.environ.get(CI_VARIABLE):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    repository = f"{registry}/graviton-serving"
+    done = buildx("--push", "--repository", repository, "--tag", "test")
+    assert done.returncode == 0, done.stderr
+    for platform in ("arm64", "amd64"):
+        pushed = manifest(f"{repository}:test-onnx-{platform}")
+        assert pushed["mediaType"] == MANIFEST
+        assert f"{repository}:test-onnx-{platform}  linux/{platform}  sha256:" in done.stdout
+    joint = manifest(f"{repository}:test-onnx")
+    assert joint["mediaType"] == MANIFEST_LIST
+    assert {entry["mediaType"] for entry in joint["manifests"]} == {MANIFEST}
+    assert [entry["platform"]["architecture"] for entry in joint["manifests"]] == ["arm64", "amd64"]
+
+
+def manifest(name: str) -> dict[str, Any]:
+    command = ["docker", "buildx", "imagetools", "inspect", "--raw", name]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert isinstance(found, dict)
+    return found
