@@ -124,7 +124,7 @@ def _variables(threads: int, environment: Mapping[str, str]) -> tuple[dict[str, 
     variables, choices = {}, []
     for name, value, reason in wanted:
         if environment.get(name):
-            choices.append(Choice(name, environment[name], "set by the user, kept"))
+            choices.append(Choice(name, environment[name], "set in the environment already, kept"))
         else:
             variables[name] = value
             choices.append(Choice(name, value, reason))

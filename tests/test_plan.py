@@ -125,7 +125,7 @@ def test_variables_are_set_where_the_user_has_not() -> None:
 def test_a_variable_that_the_user_set_is_kept_and_the_plan_says_so(name: str) -> None:
     made = plan(environment={name: "2"})
     assert name not in made.environment
-    assert choice(made, name) == ("2", "set by the user, kept")
+    assert choice(made, name) == ("2", "set in the environment already, kept")
 
 
 @pytest.mark.parametrize("processor", EVERY)
