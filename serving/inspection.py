@@ -41,7 +41,7 @@ def as_json(loaded: Loaded) -> str:
         "model": {"path": str(loaded.prepared.found.path)} | loaded.model.signature.as_json,
         "batching": {
             "joins": loaded.warm_up.joins,
-            "max_rows": loaded.max_rows,
+            "max_rows": loaded.warm_up.max_rows,
             "reason": loaded.warm_up.reason,
             "warmed_rows": list(loaded.warm_up.rows),
         },
@@ -64,7 +64,7 @@ def _model_lines(loaded: Loaded) -> Iterator[str]:
     yield _line("model", f"{loaded.prepared.found.path} ({plan.framework})")
     yield from _tensors("inputs", loaded.model.signature.inputs)
     yield from _tensors("outputs", loaded.model.signature.outputs)
-    joined = f"up to {loaded.max_rows} rows" if loaded.warm_up.joins else "off"
+    joined = f"up to {loaded.warm_up.max_rows} rows" if loaded.warm_up.joins else "off"
     yield _line("batching", f"{joined}: {loaded.warm_up.reason}")
     yield _line("plan", "")
     width = max(len(choice.name) + len(choice.value) for choice in plan.choices) + 3

@@ -17,12 +17,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model that is ready to answer. `max_rows` is the most rows of a joint run; 1 keeps requests apart."""
+    """A model that is ready to answer."""
 
     prepared: Prepared
     model: Model
     warm_up: WarmUp
-    max_rows: int
 
 
 def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]) -> Loaded:
@@ -41,4 +40,4 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
         "run together" if warm.joins else "run one by one",
         warm.reason,
     )
-    return Loaded(prepared, model, warm, settings.max_batch if warm.joins else 1)
+    return Loaded(prepared, model, warm)

@@ -50,7 +50,7 @@ class Service:
         dispatcher = Dispatcher(
             loaded.model,
             lanes=loaded.prepared.plan.lanes,
-            max_rows=loaded.max_rows,
+            max_rows=loaded.warm_up.max_rows,
             max_waiting=self.settings.max_queue,
             timeout=self.settings.timeout,
             metrics=self.metrics,

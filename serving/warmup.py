@@ -31,12 +31,21 @@ ABSOLUTE_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """What warm-up found: whether requests may be joined and why, the batch sizes run, seconds taken."""
+    """What warm-up found.
 
-    joins: bool
+    `max_rows` is the most rows that a joint run may have, 1 where requests must be kept apart, and `reason`
+    is why; `rows` are the batch sizes that were run, in `seconds` altogether.
+    """
+
+    max_rows: int
     reason: str
     rows: tuple[int, ...]
     seconds: float
+
+    @property
+    def joins(self) -> bool:
+        """Whether requests may be joined."""
+        return self.max_rows > 1
 
 
 def warm_up(model: Model, max_rows: int) -> WarmUp:
@@ -50,16 +59,23 @@ def warm_up(model: Model, max_rows: int) -> WarmUp:
     if free is None:
         reason = "the model does not run on synthetic inputs, so joining could not be tried"
         log.warning("warm-up left out: %s", reason)
-        return WarmUp(joins=False, reason=reason, rows=(), seconds=monotonic() - started)
+        return WarmUp(max_rows=1, reason=reason, rows=(), seconds=monotonic() - started)
     if not model.signature.has_batch_axis or max_rows == 1:
         reason = "batching is off" if max_rows == 1 else "not every input and output has a free first axis"
-        return WarmUp(joins=False, reason=reason, rows=(1,), seconds=monotonic() - started)
+        return WarmUp(max_rows=1, reason=reason, rows=(1,), seconds=monotonic() - started)
     obstacle = _obstacle_to_joining(model, free)
     if obstacle:
-        return WarmUp(joins=False, reason=obstacle, rows=(1, 2), seconds=monotonic() - started)
-    rows = [1, 2, *_larger_batches(model, free, max_rows, started + SECONDS)]
-    reason = "rows run together give what they give alone"
-    return WarmUp(joins=True, reason=reason, rows=tuple(rows), seconds=monotonic() - started)
+        return WarmUp(max_rows=1, reason=obstacle, rows=(1, 2), seconds=monotonic() - started)
+    rows = [1, 2]
+    try:
+        for larger in _larger_batches(model, free, max_rows, started + SECONDS):
+            rows.append(larger)  # noqa: PERF402 (those that ran count, though the next may fail)
+        reason = "rows run together give what they give alone"
+    except ServingError as error:
+        max_rows = rows[-1]
+        reason = f"rows run together give what they give alone, but more than {max_rows} do not run: {error}"
+        log.warning("warm-up: %s", reason)
+    return WarmUp(max_rows=max_rows, reason=reason, rows=tuple(rows), seconds=monotonic() - started)
 
 
 def _larger_batches(model: Model, free: int, max_rows: int, deadline: float) -> Iterator[int]:
@@ -67,11 +83,7 @@ def _larger_batches(model: Model, free: int, max_rows: int, deadline: float) -> 
     rows, cost = 4, 0.0
     while rows <= max_rows and monotonic() + 2 * cost < deadline:
         started = monotonic()
-        try:
-            model.run(synthesise(model.signature, rows, free))
-        except ServingError as error:
-            log.warning("warm-up with %d rows failed: %s", rows, error)
-            return
+        model.run(synthesise(model.signature, rows, free))
         cost = monotonic() - started
         yield rows
         rows *= 2

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from harness.servers import Server
 from harness.targets import ROOT, Image, Local, Target, engine_answers
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from threading import Lock
 
 import numpy as np
-from signatures import one_input
 
 from serving.errors import ModelRejectedInputError
 from serving.signature import Inputs, Outputs, Signature
+from signatures import one_input
 
 
 class Recorder:

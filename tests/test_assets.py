@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pytest
+
 from assets import onnx_models
 from assets.efficientnet import PREDICTIONS, WANTED_RIGHT, efficientnet_onnx, logits
 from assets.fetch import AssetError, Wheel, wheel_file, wheel_files
@@ -118,9 +119,7 @@ def test_sequence_output(model: Path) -> None:
     np.testing.assert_array_equal(pair[1], 2 * floats(2, 3))
 
 
-@pytest.mark.parametrize(
-    ("keys", "names"), [("int64", onnx_models.LABEL_NUMBERS), ("string", onnx_models.LABEL_NAMES)]
-)
+@pytest.mark.parametrize(("keys", "names"), [("int64", onnx_models.LABEL_NUMBERS), ("string", onnx_models.LABEL_NAMES)])
 def test_map_output(model: Path, keys: str, names: tuple[int | str, ...]) -> None:
     onnx_models.map_output(model, keys=keys)
     assert open_session(model).get_outputs()[1].type == f"seq(map({keys},tensor(float)))"
@@ -166,9 +165,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(archive.parent))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return Wheel(
-        "tiny", "1.0", hashlib.sha256(archive.read_bytes()).hexdigest(), "tiny/data/*", "two letters"
-    )
+    return Wheel("tiny", "1.0", hashlib.sha256(archive.read_bytes()).hexdigest(), "tiny/data/*", "two letters")
 
 
 def cached(tmp_path: Path) -> set[str]:
@@ -201,9 +198,7 @@ def test_fetch_refuses_another_wheel_than_the_pinned(tiny: Wheel, tmp_path: Path
 
 
 def test_fetch_tells_what_is_missing(tiny: Wheel, tmp_path: Path) -> None:
-    with pytest.raises(
-        AssetError, match=r"no tiny==2\.0 \(two letters\): pip download failed:\n.*tiny==2\.0"
-    ):
+    with pytest.raises(AssetError, match=r"no tiny==2\.0 \(two letters\): pip download failed:\n.*tiny==2\.0"):
         wheel_files(tiny._replace(version="2.0"))
     with pytest.raises(AssetError, match=r"holds nothing like \*\.h5"):
         wheel_files(tiny._replace(members="*.h5"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import MODERATE
 
+from properties import MODERATE
 from serving.batch import join, ride_key, split
 from serving.errors import ModelFailedError
 from serving.signature import Inputs, Outputs, Value, row_count

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from properties import MODERATE
 
+from properties import MODERATE
 from serving.batcher import Batch, Batcher, Entry
 from serving.errors import OverloadedError
 

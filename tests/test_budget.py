@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from serving.budget import Budget, cpu_budget
 from trees import machines
 from trees.cgroups import V1_AT, V2_AT, groups, mountinfo, v1_mount, v1_quota, v2_mount, v2_quota
 from trees.machines import topology, write
-
-from serving.budget import Budget, cpu_budget
 
 
 def cpus(count: int) -> frozenset[int]:

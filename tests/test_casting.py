@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import MODERATE, NUMERIC, THOROUGH, arrays, numeric_arrays, same, texts
 
+from properties import MODERATE, NUMERIC, THOROUGH, arrays, numeric_arrays, same, texts
 from serving.casting import cast
 from serving.errors import BadRequestError, InexactValueError, WrongTypeError
 from serving.signature import Array, TensorSpec

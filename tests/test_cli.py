@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from assets import onnx_models
 from loggers import restored
-
 from serving import __version__
 from serving.cli import run
 from serving.settings import markdown_table

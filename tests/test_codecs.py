@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import THOROUGH
-from signatures import giving, one_input, sequence, spec
 
+from properties import THOROUGH
 from serving.codecs import Form, formats, of_content_type
 from serving.errors import ArrayTooLargeError, UnsupportedMediaTypeError
 from serving.settings import MEDIA_TYPES
 from serving.signature import TensorSpec
+from signatures import giving, one_input, sequence, spec
 
 KNOWN = formats(1000)
 BY_TYPE = {entry.media_type: entry for entry in KNOWN}

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
-from properties import MODERATE, NUMERIC, THOROUGH, arrays, same, text_arrays, texts
-from signatures import TWO_INPUTS, one_input, spec, taking
 
+from properties import MODERATE, NUMERIC, THOROUGH, arrays, same, text_arrays, texts
 from serving.codecs import Form
 from serving.codecs import csv as codec
 from serving.errors import (
@@ -26,6 +25,7 @@ from serving.errors import (
 )
 from serving.signature import Array, Inputs, Signature
 from serving.validation import validate
+from signatures import TWO_INPUTS, one_input, spec, taking
 
 
 def read(body: str | bytes, signature: Signature) -> Inputs:

@@ -9,14 +9,14 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import MODERATE, NUMERIC, THOROUGH, arrays, numeric_arrays, same, text_arrays
-from signatures import TWO_INPUTS, one_input
 
+from properties import MODERATE, NUMERIC, THOROUGH, arrays, numeric_arrays, same, text_arrays
 from serving.codecs import Form
 from serving.codecs import json as codec
 from serving.errors import BadRequestError, InvalidJsonError, MissingInputError, ServingError, WrongTypeError
 from serving.signature import Array, Outputs, Value
 from serving.validation import validate
+from signatures import TWO_INPUTS, one_input
 
 
 def decoded(body: str | bytes, *shape: int | str, dtype: str = "float32") -> tuple[Form, list[Any]]:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import MODERATE, THOROUGH, numeric_arrays, same
-from signatures import TWO_INPUTS, one_input
 
+from properties import MODERATE, THOROUGH, numeric_arrays, same
 from serving.codecs import Form, jsonlines
 from serving.errors import EmptyBatchError, InvalidJsonError, ServingError, WrongTypeError
 from serving.signature import Array
 from serving.validation import validate
+from signatures import TWO_INPUTS, one_input
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n", "\n \t\n"])

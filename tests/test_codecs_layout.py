@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import MODERATE, THOROUGH, arrays, text_arrays
-from signatures import TWO_INPUTS, one_input, spec, taking
 
+from properties import MODERATE, THOROUGH, arrays, text_arrays
 from serving.casting import cast
 from serving.codecs import Form
 from serving.codecs.layout import from_columns, from_rows, to_array
@@ -24,6 +23,7 @@ from serving.errors import (
     WrongTypeError,
 )
 from serving.signature import Array
+from signatures import TWO_INPUTS, one_input, spec, taking
 
 ANY = spec()
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib import format as npy_format
-from properties import MODERATE, THOROUGH, numeric_arrays, same, text_arrays
-from signatures import TWO_INPUTS, one_input
 
+from properties import MODERATE, THOROUGH, numeric_arrays, same, text_arrays
 from serving.codecs import Form, npy
 from serving.errors import (
     ArrayTooLargeError,
@@ -25,6 +24,7 @@ from serving.errors import (
 )
 from serving.signature import Array
 from serving.validation import validate
+from signatures import TWO_INPUTS, one_input
 
 LIMIT = 10**6
 VERSIONS = [(1, 0), (2, 0), (3, 0)]

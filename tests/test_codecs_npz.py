@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import MODERATE, THOROUGH, numeric_arrays, same, text_arrays
-from signatures import TWO_INPUTS, one_input
 
+from properties import MODERATE, THOROUGH, numeric_arrays, same, text_arrays
 from serving.codecs import Form, npz
 from serving.errors import (
     ArrayTooLargeError,
@@ -23,6 +22,7 @@ from serving.errors import (
 )
 from serving.signature import Array
 from serving.validation import validate
+from signatures import TWO_INPUTS, one_input
 
 LIMIT = 10**6
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import Recorder, identity, refusing, row
 
+from models import Recorder, identity, refusing, row
 from serving.backends import Model
 from serving.dispatcher import Dispatcher
 from serving.errors import DeadlineExceededError, ModelFailedError, ModelRejectedInputError, OverloadedError

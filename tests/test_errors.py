@@ -6,8 +6,8 @@ from http import HTTPStatus
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import MODERATE
 
+from properties import MODERATE
 from serving import errors
 from serving.errors import MESSAGE_LIMIT, QUOTE_LIMIT, ServingError, quoted
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from models import Recorder
-from signatures import TWO_INPUTS, one_input
 
+from models import Recorder
 from serving import inspection
 from serving.budget import Budget
 from serving.discovery import FoundModel
@@ -18,6 +17,7 @@ from serving.processor import Processor
 from serving.settings import MODEL_DIR, Settings
 from serving.signature import Signature
 from serving.warmup import warm_up
+from signatures import TWO_INPUTS, one_input
 
 GRAVITON3 = Processor("aarch64", "Graviton3", "Neoverse-V1", 0xD40, frozenset({"bf16", "asimddp"}))
 MACHINE = Machine(GRAVITON3, Budget(2, frozenset(range(4)), 4, 2.5, "cpu.max"))
@@ -27,7 +27,7 @@ def loaded(signature: Signature, max_rows: int = 4) -> Loaded:
     model = Recorder(lambda inputs: {"y": inputs[signature.inputs[0].name]}, signature)
     plan = make_plan("onnx", MACHINE.processor, MACHINE.budget, Settings(), {})
     prepared = Prepared(MACHINE, FoundModel("onnx", MODEL_DIR / "model.onnx"), plan)
-    return Loaded(prepared, model, warm_up(model, max_rows), max_rows)
+    return Loaded(prepared, model, warm_up(model, max_rows))
 
 
 ONE = loaded(one_input())

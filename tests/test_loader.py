@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from assets import onnx_models
 
+from assets import onnx_models
 from serving.errors import ModelLoadError
 from serving.lifecycle import State
 from serving.loader import Loaded, load
@@ -46,7 +46,7 @@ def test_joint_runs_are_as_large_as_the_settings_say(
 ) -> None:
     onnx_models.identity(tmp_path / "model.onnx")
     loaded, _ = load_from(tmp_path, **chosen)
-    assert loaded.max_rows == max_rows
+    assert loaded.warm_up.max_rows == max_rows
     assert loaded.warm_up.rows == rows
 
 
@@ -57,7 +57,7 @@ def test_requests_are_kept_apart_where_joining_would_be_wrong(
     build(tmp_path / "model.onnx")
     with caplog.at_level("INFO"):
         loaded, _ = load_from(tmp_path)
-    assert loaded.max_rows == 1
+    assert loaded.warm_up.max_rows == 1
     assert "requests are run one by one" in caplog.text
 
 
@@ -67,7 +67,7 @@ def test_requests_are_kept_apart_where_joining_would_be_wrong(
 def test_requests_are_joined_where_rows_stand_alone(tmp_path: Path, build: Callable[[Path], Path]) -> None:
     build(tmp_path / "model.onnx")
     loaded, _ = load_from(tmp_path)
-    assert loaded.max_rows == 32
+    assert loaded.warm_up.max_rows == 32
 
 
 def test_what_cannot_be_loaded_is_an_error_while_loading(tmp_path: Path) -> None:

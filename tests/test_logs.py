@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from loggers import restored
 from properties import MODERATE
-
 from serving.logs import JsonFormatter, configure
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import THOROUGH
 
+from properties import THOROUGH
 from serving.errors import NotAcceptableError
 from serving.mediatypes import MediaType, negotiate
 

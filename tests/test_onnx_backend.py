@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from assets import onnx_models
 from onnx import TensorProto, helper, save_model
-from properties import NUMERIC, same
 
+from assets import onnx_models
+from properties import NUMERIC, same
 from serving import backends
 from serving.backends import Model
 from serving.budget import Budget

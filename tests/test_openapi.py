@@ -6,9 +6,8 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import MODERATE, NUMERIC
-from signatures import TWO_INPUTS, giving, one_input, sequence, spec, taking
 
+from properties import MODERATE, NUMERIC
 from serving.app import build
 from serving.codecs import formats
 from serving.codecs import json as codec
@@ -18,6 +17,7 @@ from serving.service import Service
 from serving.settings import MEDIA_TYPES, Settings
 from serving.signature import Signature
 from serving.validation import validate
+from signatures import TWO_INPUTS, giving, one_input, sequence, spec, taking
 
 FORMATS = formats(10**6)
 SIGNATURES = {

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import THOROUGH
 
+from properties import THOROUGH
 from serving.budget import Budget
 from serving.plan import ORT_FASTMATH, ORT_SPINNING, Plan, make_plan
 from serving.processor import Processor

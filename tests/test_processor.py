@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trees import machines
-from trees.machines import arm_core, cpuinfo, midr, write, x86_core
 
 from serving.processor import ARM_FEATURES, X86_FEATURES, Processor, detect
+from trees import machines
+from trees.machines import arm_core, cpuinfo, midr, write, x86_core
 
 GRAVITON2_FEATURES = frozenset({"atomics", "asimdhp", "asimddp"})
 GRAVITON3_FEATURES = GRAVITON2_FEATURES | {"sve", "svei8mm", "svebf16", "i8mm", "bf16"}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from harness.servers import LocalServer, free_port
 from harness.targets import ROOT, Target
-
 from serving import errors
 from serving.settings import markdown_table
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from assets import onnx_models
 from harness.servers import LocalServer, free_port
 from harness.targets import ROOT

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import THOROUGH
 
+from properties import THOROUGH
 from serving.settings import MEDIA_TYPES, SettingError, Settings, from_environment, markdown_table
 
 NAMES = [name for entry in fields(Settings) for name in entry.metadata["names"]]

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signatures import TWO_INPUTS, giving, one_input, sequence, spec, taking
 
 from serving.signature import Dimension, Signature, TensorSpec, Value, described_shape, is_per_row, row_count
+from signatures import TWO_INPUTS, giving, one_input, sequence, spec, taking
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
-from properties import MODERATE, NUMERIC, THOROUGH, arrays, same
-from signatures import TWO_INPUTS, one_input, spec, taking
 
+from properties import MODERATE, NUMERIC, THOROUGH, arrays, same
 from serving.errors import (
     BadRequestError,
     EmptyBatchError,
@@ -19,6 +18,7 @@ from serving.errors import (
 )
 from serving.signature import Array, Dimension
 from serving.validation import validate
+from signatures import TWO_INPUTS, one_input, spec, taking
 
 
 @pytest.mark.parametrize("dtype", NUMERIC)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from models import Recorder, identity
 from properties import MODERATE, NUMERIC, same
-from signatures import TWO_INPUTS, giving, one_input, sequence, spec, taking
-
 from serving.errors import ModelFailedError, ModelRejectedInputError
 from serving.signature import Dimension, Inputs, Outputs, Signature, Value
 from serving.validation import validate
 from serving.warmup import synthesise, warm_up
+from signatures import TWO_INPUTS, giving, one_input, sequence, spec, taking
 
 Answer = Callable[[Inputs], Outputs]
 
@@ -140,14 +140,15 @@ def test_a_failure_at_a_larger_batch_ends_warm_up_and_not_the_server(
     error: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     def answer(inputs: Inputs) -> Outputs:
-        if rows_of(inputs) > 2:
+        if rows_of(inputs) > 4:
             raise error
         return identity(inputs)
 
-    result = warm_up(Recorder(answer), 8)
-    assert result.joins
-    assert result.rows == (1, 2)
-    assert "warm-up with 4 rows failed" in caplog.text
+    result = warm_up(Recorder(answer), 32)
+    assert result.rows == (1, 2, 4)
+    assert result.max_rows == 4
+    assert "more than 4 do not run" in result.reason
+    assert result.reason in caplog.text
 
 
 shapes = st.lists(st.sampled_from(["N", "L", 1, 2, 3]), max_size=4).map(tuple)

@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+
 from assets.fetch import EFFICIENTNET_WEIGHTS, AssetError, cache_folder, wheel_file
 from assets.pictures import Picture, efficientnet_input, imagenet_pictures
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 import pytest
+
 from assets.fetch import AssetError
 
 Asset = TypeVar("Asset")

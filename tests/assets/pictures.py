@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from assets.fetch import FOOLBOX, wheel_files
 from PIL import Image
+
+from assets.fetch import FOOLBOX, wheel_files
 
 EFFICIENTNET_SIDE: Final = 224
 EFFICIENTNET_CROP: Final = 0.875

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from assets import onnx_models
 from harness.servers import Server
 

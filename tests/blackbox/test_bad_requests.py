@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from harness.bodies import CSV, JSON, JSONLINES, NPY, NPZ, as_json, as_npy, as_npz, document, refusal
 from harness.servers import Server
 

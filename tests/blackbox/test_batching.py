@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from assets import onnx_models
 from blackbox.conftest import Folder, Shared
 from harness.bodies import NPY, as_json, as_npy, document, npy, refusal

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from assets.efficientnet import PREDICTIONS, WANTED_RIGHT, efficientnet_onnx, logits
 from assets.needed import needed
 from assets.pictures import Picture, efficientnet_input, imagenet_pictures

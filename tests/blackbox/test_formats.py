@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from assets import onnx_models
 from blackbox.conftest import Folder, Shared
 from harness.bodies import CSV, JSON, JSONLINES, NPY, NPZ, as_json, as_npy, as_npz, document, npy, npz, refusal

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+
 from assets import onnx_models
 from blackbox.conftest import Folder
 from harness.bodies import as_json, document, refusal

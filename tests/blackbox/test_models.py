@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+
 from assets import onnx_models
 from blackbox.conftest import Folder, Shared
 from harness.bodies import CSV, JSON, JSONLINES, NPZ, as_json, as_npz, document, npz, refusal

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from assets import onnx_models
 from blackbox.conftest import Folder, Shared
 from harness.bodies import NPY, as_npy, npy

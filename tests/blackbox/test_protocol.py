@@ -1,6 +1,7 @@
 """The paths of the SageMaker contract, and what is around them."""
 
 import pytest
+
 from harness.bodies import JSON, as_json, document, refusal
 from harness.crowd import metric
 from harness.servers import Server

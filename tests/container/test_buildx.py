@@ -6,6 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
+
 from harness.targets import ROOT, engine_answers
 
 CI_VARIABLE = "CI"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+
 from harness.servers import ContainerServer
 from harness.targets import ROOT, Image, Target
-
 from serving import __version__
 
 pytestmark = pytest.mark.container
