@@ -159,7 +159,7 @@ def detect(root: Path = Path("/"), machine: str | None = None) -> Processor:
 
 
 def _architecture(machine: str) -> str:
-    name = machine.strip().lower()
+    name = " ".join(machine.lower().split())
     return MACHINE_ALIASES.get(name, name) or "unknown"
 
 
