@@ -8,8 +8,13 @@ from serving.errors import ModelFailedError
 from serving.signature import Inputs, Outputs, Value, is_per_row
 
 
-def ride_key(inputs: Inputs) -> Hashable:
-    """Requests with equal keys can be joined: the same dtypes, and the same shapes but for the rows."""
+def ride_key(inputs: Inputs) -> Hashable | None:
+    """Requests with equal keys can be joined: the same dtypes, and the same shapes but for the rows.
+
+    None for a request whose inputs differ in their number of rows, which the signature may allow.
+    """
+    if len({array.shape[0] for array in inputs.values()}) > 1:
+        return None
     return tuple((name, array.dtype.str, array.shape[1:]) for name, array in inputs.items())
 
 

@@ -120,6 +120,8 @@ class Dispatcher:
 def _safe(error: BaseException) -> ServingError:
     """What the caller is told; anything that is not in the error table goes to the log alone."""
     if isinstance(error, ServingError):
+        if error.__cause__ is not None:
+            log.warning("a request failed with %s: %s", error.code, error.__cause__)
         return error
     log.error("the model raised an unexpected error", exc_info=error)
     return ModelFailedError()

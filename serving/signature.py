@@ -74,12 +74,10 @@ class Signature:
         """Whether the first axis of every input and output is free, so that rows may ride together.
 
         Necessary for batching, not sufficient: warm-up tries whether the answer really is one row a row.
-        Inputs whose first axes bear different names need not agree in size, so they have no batch axis.
+        Exporters often give the inputs' first axes different names, or none, so the names tell nothing.
         """
-        if not self.inputs or any(not spec.shape for spec in self.inputs):
-            return False
-        first = {spec.shape[0] for spec in self.inputs}
-        return len(first) == 1 and isinstance(first.pop(), str) and all(_one_a_row(spec) for spec in self.outputs)
+        free = all(spec.shape and isinstance(spec.shape[0], str) for spec in self.inputs)
+        return bool(self.inputs) and free and all(_one_a_row(spec) for spec in self.outputs)
 
     @property
     def as_json(self) -> dict[str, object]:

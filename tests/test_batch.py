@@ -30,6 +30,11 @@ def test_what_is_joined_and_answered_is_split_into_what_came(rows: list[int]) ->
         assert all(np.array_equal(answer[name], array) for name, array in request.items())  # type: ignore[arg-type]
 
 
+def test_inputs_of_different_numbers_of_rows_ride_with_nobody() -> None:
+    assert ride_key({"a": np.ones((2, 3)), "b": np.ones((2, 3))}) is not None
+    assert ride_key({"a": np.ones((2, 3)), "b": np.ones((5, 3))}) is None
+
+
 @MODERATE
 @given(rows=counts.filter(lambda rows: len(rows) > 1))
 def test_maps_are_split_as_rows_are(rows: list[int]) -> None:

@@ -57,6 +57,19 @@ def test_a_model_whose_rows_depend_on_each_other_is_kept_apart(answer: Answer) -
     assert result.rows == (1, 2)
 
 
+UNNAMED = taking(spec("x", shape=("x.0", 3)), spec("z", shape=("z.0", 3)))
+"""Two inputs of an exporter that names no axes."""
+
+
+def test_inputs_whose_first_axes_have_different_names_are_joined_if_rows_match() -> None:
+    assert warm_up(Recorder(lambda inputs: {"y": inputs["x"] + inputs["z"]}, UNNAMED), 4).joins
+
+
+def test_an_input_that_is_a_table_for_all_rows_keeps_requests_apart() -> None:
+    answer = warm_up(Recorder(lambda inputs: {"y": inputs["x"] @ inputs["z"].T @ inputs["z"]}, UNNAMED), 4)
+    assert not answer.joins
+
+
 @pytest.mark.parametrize("value", [np.array(1.5), np.zeros((3, 2)), {"a": 1.0}, None])
 def test_a_model_whose_answer_cannot_be_split_is_kept_apart(value: Value) -> None:
     result = warm_up(Recorder(lambda _: {"y": value}), 4)
