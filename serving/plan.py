@@ -7,7 +7,7 @@ plan follows it and says so.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serving.budget import Budget
 from serving.processor import Processor
@@ -24,6 +24,10 @@ ORT_FASTMATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 ORT_SPINNING = "session.intra_op.allow_spinning"
 
 
+# The name of the choice that the trial at load may change.
+BF16 = "bf16"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One decision, for people."""
@@ -37,7 +41,8 @@ class Choice:
 class Plan:
     """How to run a model.
 
-    `lanes` batches run at once with `threads` threads each. `environment` is to be set before the
+    `lanes` batches run at once with `threads` threads each. `bf16_on_trial` says that nobody has asked for
+    bf16: whether the model stands it is to be tried at load. `environment` is to be set before the
     framework is imported; `session` are ONNX Runtime's session configuration entries.
     """
 
@@ -45,9 +50,17 @@ class Plan:
     lanes: int
     threads: int
     bf16: bool
+    bf16_on_trial: bool
     environment: Mapping[str, str]
     session: Mapping[str, str]
     choices: tuple[Choice, ...]
+
+    def with_bf16(self, *, on: bool, reason: str) -> "Plan":
+        """The plan after bf16 was tried on the model: kept or given up, for this reason."""
+        verdict = Choice(BF16, "on" if on else "off", reason)
+        choices = tuple(verdict if choice.name == BF16 else choice for choice in self.choices)
+        session = dict(self.session) | {ORT_FASTMATH: str(int(on))}
+        return replace(self, bf16=on, bf16_on_trial=False, session=session, choices=choices)
 
     @property
     def line(self) -> str:
@@ -64,7 +77,7 @@ def make_plan(
 ) -> Plan:
     """Decide everything; `environment` is the process's, as the user set it."""
     threads, threads_choice = _threads(budget, environment)
-    bf16, bf16_choice = _bf16(processor, settings, environment)
+    bf16, on_trial, bf16_choice = _bf16(processor, settings, environment)
     variables, variable_choices = _variables(threads, environment)
     spins = threads > 1 and threads <= budget.cores
     session = {ORT_FASTMATH: str(int(bf16)), ORT_SPINNING: str(int(spins))}
@@ -77,7 +90,7 @@ def make_plan(
         Choice("allocator", "arena", "warm-up sizes it, so that no request pays for growing it"),
         *variable_choices,
     )
-    return Plan(framework, 1, threads, bf16, variables, session, choices)
+    return Plan(framework, 1, threads, bf16, on_trial, variables, session, choices)
 
 
 def _threads(budget: Budget, environment: Mapping[str, str]) -> tuple[int, Choice]:
@@ -89,8 +102,8 @@ def _threads(budget: Budget, environment: Mapping[str, str]) -> tuple[int, Choic
     return budget.cores, Choice("threads", str(budget.cores), f"physical cores: {budget.reason}")
 
 
-def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, Choice]:
-    """Whether float32 products may be computed in bf16, which ONNX Runtime can on arm64 alone."""
+def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, bool, Choice]:
+    """Whether float32 products are computed in bf16, which ONNX Runtime can on arm64 alone; and whether on trial."""
     mode, source = settings.fpmath, f"SERVING_FPMATH={settings.fpmath}"
     if mode == "auto":
         for variable in FPMATH_VARIABLES:
@@ -99,11 +112,11 @@ def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, st
                 source = f"{variable}={environment[variable]} is set"
                 break
     if mode == "strict":
-        return False, Choice("bf16", "off", source)
+        return False, False, Choice(BF16, "off", source)
     if not processor.has_arm_bf16:
         why = "has no bf16 instructions" if processor.architecture == "aarch64" else "is no arm64 with bf16"
-        return False, Choice("bf16", "off", f"{processor.name} {why}")
-    return True, Choice("bf16", "on", f"{processor.name} has bf16 and {source} allows it; MatMul uses it")
+        return False, False, Choice(BF16, "off", f"{processor.name} {why}")
+    return True, mode == "auto", Choice(BF16, "on", f"{processor.name} has bf16 and {source} allows it")
 
 
 def _spinning(threads: int, budget: Budget) -> Choice:
