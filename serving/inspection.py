@@ -35,6 +35,7 @@ def as_json(loaded: Loaded) -> str:
             "lanes": plan.lanes,
             "threads": plan.threads,
             "bf16": plan.bf16,
+            "bf16_deviation": loaded.trial.deviation if loaded.trial else None,
             "environment": dict(plan.environment),
             "choices": [{"name": c.name, "value": c.value, "reason": c.reason} for c in plan.choices],
         },

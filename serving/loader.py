@@ -1,13 +1,14 @@
-"""The model loader: prepared -> loaded -> warmed up."""
+"""The model loader: prepared -> loaded -> tried in bf16 -> warmed up."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from serving import backends
 from serving.backends import Model
 from serving.lifecycle import State
+from serving.precision import Trial, sample_for, try_bf16
 from serving.preparation import Prepared
 from serving.settings import Settings
 from serving.warmup import WarmUp, warm_up
@@ -17,10 +18,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model that is ready to answer."""
+    """A model that is ready to answer. `trial` is what came of trying bf16, None where it was not on trial."""
 
     prepared: Prepared
     model: Model
+    trial: Trial | None
     warm_up: WarmUp
 
 
@@ -30,6 +32,9 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
     started = monotonic()
     log.info("loading %s", prepared.found.path.name)
     model = backends.load(prepared.found.framework, prepared.found.path, prepared.plan)
+    trial = None
+    if prepared.plan.bf16_on_trial:
+        prepared, model, trial = _settle_bf16(prepared, model, settings.fpmath_tolerance)
     log.info("loaded in %.2f s; warming up", monotonic() - started)
     report(State.WARMING)
     warm = warm_up(model, settings.max_batch if settings.batch else 1)
@@ -40,4 +45,18 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
         "run together" if warm.joins else "run one by one",
         warm.reason,
     )
-    return Loaded(prepared, model, warm)
+    return Loaded(prepared, model, trial, warm)
+
+
+def _settle_bf16(prepared: Prepared, model: Model, tolerance: float) -> tuple[Prepared, Model, Trial]:
+    """Load the model in float32 too, compare, and keep one of both; the plan then says which and why."""
+    found = prepared.found
+    strict = backends.load(
+        found.framework, found.path, prepared.plan.with_bf16(on=False, reason="the reference of bf16's trial")
+    )
+    trial = try_bf16(model, strict, sample_for(strict, found.path.parent), tolerance)
+    plan = prepared.plan.with_bf16(on=trial.kept, reason=trial.reason)
+    log.log(
+        logging.INFO if trial.kept else logging.WARNING, "bf16 is %s: %s", "on" if trial.kept else "off", trial.reason
+    )
+    return replace(prepared, plan=plan), model if trial.kept else strict, trial

@@ -25,6 +25,8 @@ DEFAULT_MAX_QUEUE = 1024
 MODEL_DIR = Path("/opt/ml/model")  # where SageMaker unpacks the archive
 DEFAULT_LEVEL = logging.INFO
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# Four times what bf16 makes of a single product (some 0.003), and little enough that rankings stay.
+DEFAULT_FPMATH_TOLERANCE = 0.0125
 FPMATH_MODES = ("auto", "bf16", "strict")
 MEDIA_TYPES = (
     "application/json",
@@ -119,8 +121,14 @@ class Settings:
     fpmath: str = _setting(
         "auto",
         _choice(*FPMATH_MODES),
-        "bf16 arithmetic for float32 models: where the processor has it (auto, bf16) or never (strict)",
+        "bf16 for float32 models, where the processor has it: if the model stands it, always, never",
         "SERVING_FPMATH",
+    )
+    fpmath_tolerance: float = _setting(
+        DEFAULT_FPMATH_TOLERANCE,
+        _number(0, 1, float),
+        "largest deviation of any output, relative to its largest value, with which auto keeps bf16",
+        "SERVING_FPMATH_TOLERANCE",
     )
     batch: bool = _setting(True, _switch(), "run requests that wait together", "SERVING_BATCH")  # noqa: FBT003
     max_batch: int = _setting(DEFAULT_MAX_BATCH, _number(1, 65_536), "most rows of a joint run", "SERVING_MAX_BATCH")

@@ -55,7 +55,7 @@ def warm_up(model: Model, max_rows: int) -> WarmUp:
     and only keeps requests apart.
     """
     started = monotonic()
-    free = _free_size(model)
+    free = free_size(model)
     if free is None:
         reason = "the model does not run on synthetic inputs, so joining could not be tried"
         log.warning("warm-up left out: %s", reason)
@@ -110,7 +110,7 @@ def _values(spec: TensorSpec, sizes: Mapping[Dimension, int], random: np.random.
     return random.integers(0, 2, shape).astype(spec.numpy_dtype)
 
 
-def _free_size(model: Model) -> int | None:
+def free_size(model: Model) -> int | None:
     """The first size of free axes with which the model runs at all; None when with none."""
     for size in FREE_SIZES:
         try:

@@ -1,5 +1,6 @@
 """ONNX models on ONNX Runtime's CPU provider."""
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ DTYPES = {
     "tensor(bool)": "bool",
     "tensor(string)": STRING,
 }
+PROVIDERS = ["CPUExecutionProvider"]
+EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+# The optimizer that makes a Gemm of a MatMul and an Add, for which there is no bf16 kernel.
+GEMM_FUSION = "MatMulAddFusion"
 MAP_SEQUENCE = "seq(map("
 # Severity "fatal" of a session's own log: whatever goes wrong comes as an exception and is logged by us.
 QUIET = 4
@@ -64,7 +69,7 @@ class OnnxModel:
 def load(path: Path, plan: Plan) -> OnnxModel:
     """Load the model file with the plan's session options. Raises ModelLoadError."""
     try:
-        session = ort.InferenceSession(path, _options(plan), providers=["CPUExecutionProvider"])
+        session = _session(path, plan)
     except Exception as error:
         raise ModelLoadError(
             f"{path} could not be loaded by ONNX Runtime {ort.__version__}: {error} Expected: an ONNX model with "
@@ -76,6 +81,28 @@ def load(path: Path, plan: Plan) -> OnnxModel:
         tuple(_output(node) for node in session.get_outputs()),
     )
     return OnnxModel(session, signature)
+
+
+def _session(path: Path, plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+    """The session; where bf16 is on, of the model with its Gemms rewritten so that bf16 reaches them."""
+    options = _options(plan)
+    if not plan.bf16:
+        return ort.InferenceSession(path, options, providers=PROVIDERS)
+    model = _with_matmul_for_gemm(path)
+    if model is not None:
+        # Bytes have no folder of their own in which to look for external data.
+        options.add_session_config_entry(EXTERNAL_DATA_FOLDER, str(path.parent))
+    return ort.InferenceSession(model or path, options, providers=PROVIDERS, disabled_optimizers=[GEMM_FUSION])
+
+
+def _with_matmul_for_gemm(path: Path) -> bytes | None:
+    """The rewritten model, None where there is no Gemm to rewrite: then `onnx` is not even imported."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(b"Gemm") < 0:
+            return None
+    from serving.backends.onnx_gemm import rewritten  # noqa: PLC0415 (see above)
+
+    return rewritten(path)
 
 
 def _options(plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime is not typed)

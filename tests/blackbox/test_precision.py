@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from assets import onnx_models
 from blackbox.conftest import Folder, Shared
@@ -33,10 +34,11 @@ def plan(target: Target, folder: Path) -> dict[str, object]:
     return found
 
 
+@pytest.mark.parametrize("operator", ["MatMul", "Gemm"])
 def test_bf16_shows_in_the_numbers_exactly_where_the_plan_says_so(
-    target: Target, shared: Shared, model_folder: Folder
+    target: Target, shared: Shared, model_folder: Folder, operator: str
 ) -> None:
-    folder = model_folder(onnx_models.matmul, inputs=INPUTS)
+    folder = model_folder(onnx_models.matmul, inputs=INPUTS, operator=operator)
     found = deviation(shared(folder))
     if target.has_arm_bf16:
         assert BF16_RANGE[0] < found < BF16_RANGE[1]
@@ -45,11 +47,34 @@ def test_bf16_shows_in_the_numbers_exactly_where_the_plan_says_so(
     said = plan(target, folder)["plan"]
     assert isinstance(said, dict)
     assert said["bf16"] is target.has_arm_bf16
+    assert (said["bf16_deviation"] is not None) is target.has_arm_bf16
 
 
 def test_strict_keeps_float32_everywhere(shared: Shared, model_folder: Folder) -> None:
     folder = model_folder(onnx_models.matmul, inputs=INPUTS)
     assert deviation(shared(folder, SERVING_FPMATH="strict")) < FLOAT32_LIMIT
+
+
+def test_a_model_that_does_not_stand_bf16_is_served_in_float32(
+    target: Target, shared: Shared, model_folder: Folder
+) -> None:
+    server = shared(model_folder(onnx_models.matmul, inputs=INPUTS), SERVING_FPMATH_TOLERANCE="0.0001")
+    assert deviation(server) < FLOAT32_LIMIT
+    assert ("above the tolerance of 0.0001" in server.logs()) is target.has_arm_bf16
+
+
+def test_golden_npz_is_what_bf16_is_tried_on(
+    target: Target, shared: Shared, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("golden")
+    folder.chmod(0o755)
+    onnx_models.matmul(folder / "model.onnx", inputs=INPUTS)
+    given = np.random.default_rng(4).standard_normal((4, INPUTS)).astype(np.float32)
+    wrong = given @ onnx_models.weight(INPUTS, 64) * np.float32(1.5)
+    np.savez(folder / "golden.npz", x=given, y=wrong)
+    server = shared(folder)
+    assert deviation(server) < FLOAT32_LIMIT
+    assert ("deviate by 3.3e-01 on golden.npz, above" in server.logs()) is target.has_arm_bf16
 
 
 def test_inspect_knows_the_processor(target: Target, model_folder: Folder) -> None:
