@@ -72,6 +72,7 @@ def _model_lines(loaded: Loaded) -> Iterator[str]:
     for choice in plan.choices:
         setting = f"{choice.name} = {choice.value}"
         yield f"  {setting:<{width}}  {choice.reason}"
+    yield _line("kernels", "`audit` runs the model once and tells which ones ran")
 
 
 def _tensors(label: str, specs: tuple[TensorSpec, ...]) -> Iterator[str]:

@@ -43,7 +43,8 @@ class Plan:
 
     `lanes` batches run at once with `threads` threads each. `bf16_on_trial` says that nobody has asked for
     bf16: whether the model stands it is to be tried at load. `environment` is to be set before the
-    framework is imported; `session` are ONNX Runtime's session configuration entries.
+    framework is imported; `session` are ONNX Runtime's session configuration entries. `profile` is how the
+    file of its profile is to begin, empty for none.
     """
 
     framework: str
@@ -54,6 +55,7 @@ class Plan:
     environment: Mapping[str, str]
     session: Mapping[str, str]
     choices: tuple[Choice, ...]
+    profile: str = ""
 
     def with_bf16(self, *, on: bool, reason: str) -> "Plan":
         """The plan after bf16 was tried on the model: kept or given up, for this reason."""

@@ -12,8 +12,10 @@ import pytest
 from assets import onnx_models
 from loggers import restored
 from serving import __version__
+from serving.audit import CHILD_COMMAND
 from serving.cli import run
 from serving.settings import markdown_table
+from serving.verdicts import EXPECTATIONS
 
 PLAN_VARIABLES = ("ORT_DISABLE_TELEMETRY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -77,6 +79,64 @@ def test_inspect_of_no_model_tells_the_machine_and_what_is_wrong(
     assert out.startswith("processor ")
     assert "No model was found" in err
     assert "Traceback" not in err
+
+
+def test_audit_prints_what_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = onnx_models.matmul(tmp_path / "model.onnx")
+    assert run(["audit", str(tmp_path), "--batch", "2", "--expect", "mlas"]) == 0
+    out, err = capsys.readouterr()
+    assert not err
+    assert str(path) in out
+    assert "MatMul" in out
+    assert "2 rows" in out
+
+
+def test_audit_that_falls_short_is_status_1_with_a_line_for_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx_models.matmul(tmp_path / "model.onnx")
+    assert run(["audit", str(tmp_path), "--json", "--expect", "acl, onednn"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["shortfalls"] == err.splitlines()
+    assert [line.split(":")[0] for line in err.splitlines()] == ["acl", "onednn"]
+
+
+def test_audit_of_no_model_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert "No model was found" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--expect", "acl,cuda"), "unknown: 'cuda'"),
+        (("--batch", "0"), "expected 1 or more"),
+        (("--batch", "many"), "invalid"),
+        (("--input", "picture.png"), "*.npy"),
+        (("--batch", "2", "--input", "a.npy"), "not allowed with"),
+    ],
+)
+def test_a_wrong_call_of_audit_says_what_was_expected(
+    arguments: tuple[str, ...], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert usage_error("audit", *arguments) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_audits_help_names_every_expectation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert usage_error("audit", "--help") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert ", ".join(EXPECTATIONS) in told
+
+
+def test_what_audit_runs_in_its_child_is_not_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert usage_error("--help") == 0
+    out = capsys.readouterr().out
+    assert "audit" in out
+    assert CHILD_COMMAND not in out
 
 
 @pytest.mark.parametrize("command", ["serve", "inspect", "settings"])

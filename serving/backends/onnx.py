@@ -112,6 +112,9 @@ def _options(plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.enable_cpu_mem_arena = True
     options.log_severity_level = QUIET
+    if plan.profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = plan.profile
     for key, value in plan.session.items():
         options.add_session_config_entry(key, value)
     return options
