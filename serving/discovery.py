@@ -1,29 +1,54 @@
 """Finding the model in the model directory, without importing any framework."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from serving.errors import ModelLoadError
 
+SAVED_MODEL = "saved_model.pb"
 # At the top of the archive, or in one folder of it: deeper down files belong to something else.
-PATTERNS = ("*.onnx", "*/*.onnx")
+FILES: Mapping[str, str] = {".onnx": "onnx", ".keras": "tensorflow", ".h5": "tensorflow"}
+# SavedModels are folders, named by their version at any depth, as AWS's TensorFlow Serving container finds
+# them. `**` follows no links to folders; the others do.
+SAVED_MODELS = (SAVED_MODEL, f"*/{SAVED_MODEL}", f"*/*/{SAVED_MODEL}", f"**/{SAVED_MODEL}")
+# Folders that hold a model's parts or the user's scripts, whatever is in them.
+NO_MODELS = frozenset({"code", "assets", "assets.extra", "variables"})
+# Keras names weights without a model so.
+WEIGHTS_ALONE = ".weights.h5"
+# The name of a model whose place in the archive gives it none, as in AWS's container.
+DEFAULT_NAME = "model"
 # As many entries as fit a log line that people read.
 LISTED = 20
 EXPECTED = (
-    "Expected: exactly one .onnx file, at the top or one folder down, with its external data files (if any) beside it."
+    "Expected: exactly one .onnx file (with its external data files beside it), .keras or .h5 file, at the top or one "
+    "folder down, or one TensorFlow SavedModel: saved_model.pb at the top or in folders named by their versions."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A model file and the framework that runs it."""
+    """A model and the framework that runs it.
+
+    `path` is the model's file, or a SavedModel's folder. `name` and `version` are what TensorFlow Serving
+    calls the model; `versions` are all that the archive has, `version` the one at `path`, None for a model
+    that is in no folder named by a number.
+    """
 
     framework: str
     path: Path
+    name: str = DEFAULT_NAME
+    version: int | None = None
+    versions: tuple[int, ...] = ()
 
 
-def find_model(directory: Path) -> FoundModel:
-    """The one model in `directory`. Raises ModelLoadError when there is none, or more than one."""
+def find_model(directory: Path, version: int | None = None) -> FoundModel:
+    """The one model in `directory`; of a SavedModel with several versions the one asked for, else the highest.
+
+    Raises:
+        ModelLoadError: there is none, more than one, or not that version.
+    """
     if not directory.is_dir():
         what = "is a file" if directory.exists() else "does not exist"
         raise ModelLoadError(
@@ -31,13 +56,13 @@ def find_model(directory: Path) -> FoundModel:
             "(docker run -v DIR:/opt/ml/model:ro), or set SERVING_MODEL_DIR."
         )
     try:
-        found = sorted(path for pattern in PATTERNS for path in directory.glob(pattern) if _counts(path, directory))
+        found = [*_files(directory), *_saved_models(directory, version)]
     except OSError as error:
         raise ModelLoadError(f"The model directory {directory} cannot be read: {error}. {EXPECTED}") from error
     if len(found) == 1:
-        return FoundModel("onnx", found[0])
+        return found[0]
     if found:
-        names = ", ".join(str(path.relative_to(directory)) for path in found)
+        names = ", ".join(sorted(_label(model.path, directory) for model in found))
         raise ModelLoadError(
             f"Several models were found in {directory}: {names}. {EXPECTED} Keep the one to serve and make the "
             "archive again."
@@ -48,10 +73,52 @@ def find_model(directory: Path) -> FoundModel:
     )
 
 
+def _files(directory: Path) -> Iterable[FoundModel]:
+    for ending, framework in FILES.items():
+        for pattern in (f"*{ending}", f"*/*{ending}"):
+            for path in sorted(directory.glob(pattern)):
+                if _counts(path, directory) and not path.name.endswith(WEIGHTS_ALONE):
+                    yield FoundModel(framework, path)
+
+
+def _saved_models(directory: Path, version: int | None) -> Iterable[FoundModel]:
+    """The SavedModels, one for all versions in the same folder."""
+    found = {path.parent for pattern in SAVED_MODELS for path in directory.glob(pattern) if _counts(path, directory)}
+    numbered = sorted(folder for folder in found if folder != directory and _is_version(folder.name))
+    for parent, folders in groupby(numbered, key=lambda folder: folder.parent):
+        versions = {int(folder.name): folder for folder in folders}
+        chosen = max(versions) if version is None else version
+        if chosen not in versions:
+            raise ModelLoadError(
+                f"Version {version} of the model is not in {parent}, which has {_numbers(versions)}. Ask for one of "
+                "these."
+            )
+        name = DEFAULT_NAME if parent == directory else parent.name
+        yield FoundModel("tensorflow", versions[chosen], name, chosen, tuple(sorted(versions)))
+    for folder in sorted(found - set(numbered)):
+        if folder == directory:
+            yield FoundModel("tensorflow", folder)
+        elif folder.parent == directory:
+            yield FoundModel("tensorflow", folder, folder.name)
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdecimal()
+
+
+def _label(path: Path, directory: Path) -> str:
+    return str((path / SAVED_MODEL if path.is_dir() else path).relative_to(directory))
+
+
+def _numbers(versions: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(versions)))
+
+
 def _counts(path: Path, directory: Path) -> bool:
     """Hidden files and folders do not: macOS's tar leaves a `._model.onnx` beside each file."""
     parts = path.relative_to(directory).parts
-    return path.is_file() and not any(part.startswith(".") for part in parts)
+    hidden = any(part.startswith(".") for part in parts)
+    return path.is_file() and not hidden and NO_MODELS.isdisjoint(parts[:-1])
 
 
 def _listing(directory: Path) -> str:

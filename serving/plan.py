@@ -6,7 +6,7 @@ imported are in `Plan.environment`, to be set before that import; what the user 
 plan follows it and says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from serving.budget import Budget
@@ -15,8 +15,15 @@ from serving.settings import Settings
 
 # Number of threads, the most specific first: ONNX Runtime's own variable, then OpenMP's.
 THREAD_VARIABLES = ("ORT_INTRA_OP_NUM_THREADS", "OMP_NUM_THREADS")
-# oneDNN reads either prefix; AWS documents the first.
-FPMATH_VARIABLES = ("DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE")
+# TensorFlow's own variable, then that of AWS's TensorFlow Serving container, then OpenMP's.
+TF_THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "SAGEMAKER_TFS_INTRA_OP_PARALLELISM", "OMP_NUM_THREADS")
+TF_INTEROP_VARIABLES = ("TF_NUM_INTEROP_THREADS", "SAGEMAKER_TFS_INTER_OP_PARALLELISM")
+# oneDNN reads either prefix, in this order; AWS documents the second.
+FPMATH_VARIABLES = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
+# Whether TensorFlow uses oneDNN at all; these values, in any case, say no (tsl's ReadBoolFromEnvVar).
+ONEDNN_SWITCH = "TF_ENABLE_ONEDNN_OPTS"
+SWITCHED_OFF = frozenset({"0", "false"})
+FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 # Of oneDNN's modes, those that let float32 be computed in bf16.
 BF16_FPMATH = frozenset({"BF16", "ANY"})
 # ONNX Runtime's key for bf16 kernels in float32 matrix products on arm64, off by default (since 1.17).
@@ -78,6 +85,8 @@ def make_plan(
     environment: Mapping[str, str],
 ) -> Plan:
     """Decide everything; `environment` is the process's, as the user set it."""
+    if framework == "tensorflow":
+        return _tensorflow_plan(processor, budget, settings, environment)
     threads, threads_choice = _threads(budget, environment)
     bf16, on_trial, bf16_choice = _bf16(processor, settings, environment)
     variables, variable_choices = _variables(threads, environment)
@@ -95,24 +104,34 @@ def make_plan(
     return Plan(framework, 1, threads, bf16, on_trial, variables, session, choices)
 
 
-def _threads(budget: Budget, environment: Mapping[str, str]) -> tuple[int, Choice]:
-    for variable in THREAD_VARIABLES:
-        # OMP_NUM_THREADS may be a list, one number for each nesting level; the outermost counts.
-        text = environment.get(variable, "").split(",")[0].strip()
-        if text.isdecimal() and int(text) > 0:
-            return int(text), Choice("threads", text, f"{variable} is set to it")
+def _threads(
+    budget: Budget, environment: Mapping[str, str], variables: Sequence[str] = THREAD_VARIABLES
+) -> tuple[int, Choice]:
+    for variable in variables:
+        if number := _positive(environment.get(variable, "")):
+            return number, Choice("threads", str(number), f"{variable} is set to it")
     return budget.cores, Choice("threads", str(budget.cores), f"physical cores: {budget.reason}")
+
+
+def _positive(text: str) -> int:
+    """The positive number that a variable holds, else 0, which AWS's containers take for "unset" too."""
+    # OMP_NUM_THREADS may be a list, one number for each nesting level; the outermost counts.
+    first = text.partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
+
+
+def _fpmath(settings: Settings, environment: Mapping[str, str]) -> tuple[str, str]:
+    """The mode asked for, "auto" where nobody has, and what asks for it."""
+    if settings.fpmath == "auto":
+        for variable in FPMATH_VARIABLES:
+            if value := environment.get(variable):
+                return "bf16" if value.upper() in BF16_FPMATH else "strict", f"{variable}={value} is set"
+    return settings.fpmath, f"SERVING_FPMATH={settings.fpmath}"
 
 
 def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, bool, Choice]:
     """Whether float32 products are computed in bf16, which ONNX Runtime can on arm64 alone; and whether on trial."""
-    mode, source = settings.fpmath, f"SERVING_FPMATH={settings.fpmath}"
-    if mode == "auto":
-        for variable in FPMATH_VARIABLES:
-            if environment.get(variable):
-                mode = "bf16" if environment[variable].upper() in BF16_FPMATH else "strict"
-                source = f"{variable}={environment[variable]} is set"
-                break
+    mode, source = _fpmath(settings, environment)
     if mode == "strict":
         return False, False, Choice(BF16, "off", source)
     if not processor.has_arm_bf16:
@@ -136,6 +155,12 @@ def _variables(threads: int, environment: Mapping[str, str]) -> tuple[dict[str, 
         ("OMP_NUM_THREADS", str(threads), "for libraries that use OpenMP: as many as the model's threads"),
         ("OPENBLAS_NUM_THREADS", "1", "numpy only moves data here; idle threads cost memory"),
     )
+    return _unless_set(wanted, environment)
+
+
+def _unless_set(
+    wanted: Iterable[tuple[str, str, str]], environment: Mapping[str, str]
+) -> tuple[dict[str, str], list[Choice]]:
     variables, choices = {}, []
     for name, value, reason in wanted:
         if environment.get(name):
@@ -144,3 +169,80 @@ def _variables(threads: int, environment: Mapping[str, str]) -> tuple[dict[str, 
             variables[name] = value
             choices.append(Choice(name, value, reason))
     return variables, choices
+
+
+def _tensorflow_plan(processor: Processor, budget: Budget, settings: Settings, environment: Mapping[str, str]) -> Plan:
+    """TensorFlow takes all of its options from the environment, so there are no session entries."""
+    threads, threads_choice = _threads(budget, environment, TF_THREAD_VARIABLES)
+    between, between_choice = _interop(environment)
+    bf16, bf16_choice = _tensorflow_bf16(processor, settings, environment)
+    variables, variable_choices = _unless_set(_tensorflow_variables(threads, between), environment)
+    modes, mode_choices = _fpmath_variables(settings, environment, bf16=bf16)
+    choices = (
+        Choice("lanes", "1", "one wide function serves a lone request fastest and fills batches under load"),
+        threads_choice,
+        between_choice,
+        bf16_choice,
+        *variable_choices,
+        *mode_choices,
+    )
+    # Not on trial: bf16 is a matter of the process here, so two models of one process cannot be compared.
+    return Plan("tensorflow", 1, threads, bf16, False, variables | modes, {}, choices)  # noqa: FBT003
+
+
+def _interop(environment: Mapping[str, str]) -> tuple[int, Choice]:
+    for variable in TF_INTEROP_VARIABLES:
+        if number := _positive(environment.get(variable, "")):
+            return number, Choice("inter-op threads", str(number), f"{variable} is set to it")
+    return 1, Choice("inter-op threads", "1", "the graph runs in order; its operators share the lane's threads")
+
+
+def _tensorflow_bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, Choice]:
+    """Whether oneDNN may compute float32 products in bf16.
+
+    On x86 it does so on AMX alone: on an EPYC with avx512_bf16, convolutions and products of TensorFlow 2.21
+    had the same bits with and without the mode, on a Xeon with AMX a deviation of 3.6e-4.
+    """
+    onednn = environment.get(ONEDNN_SWITCH, "")
+    if onednn.lower() in SWITCHED_OFF:
+        return False, Choice(BF16, "off", f"{ONEDNN_SWITCH}={onednn} is set, and Eigen computes float32 as it is")
+    mode, source = _fpmath(settings, environment)
+    if mode == "strict":
+        return False, Choice(BF16, "off", source)
+    if not (processor.has_arm_bf16 or processor.has_amx_bf16):
+        arm = processor.architecture == "aarch64"
+        why = "has no bf16 instructions" if arm else "is neither an arm64 nor an AMX processor with bf16"
+        return False, Choice(BF16, "off", f"{processor.name} {why}")
+    return True, Choice(BF16, "on", f"{processor.name} has bf16 and {source} allows it")
+
+
+def _tensorflow_variables(threads: int, between: int) -> Iterable[tuple[str, str, str]]:
+    return (
+        (ONEDNN_SWITCH, "1", "TensorFlow 2.21 leaves oneDNN and its Arm kernels (ACL) off unless told"),
+        (
+            FROZEN_WEIGHTS,
+            "1",
+            "without it convolutions run on a reference kernel; taken back at load if the model computes its weights",
+        ),
+        ("TF_NUM_INTRAOP_THREADS", str(threads), "the lane's threads; TensorFlow itself sees no CPU quota"),
+        ("TF_NUM_INTEROP_THREADS", str(between), "operators run one after the other, each on all threads"),
+        ("TF_CPP_MIN_LOG_LEVEL", "2", "errors alone: the rest is TensorFlow's talk about its build"),
+        ("KERAS_BACKEND", "tensorflow", "whatever a keras.json may say"),
+        ("OMP_NUM_THREADS", str(threads), "for libraries that use OpenMP: as many as the model's threads"),
+        ("OPENBLAS_NUM_THREADS", "1", "numpy only moves data here; idle threads cost memory"),
+    )
+
+
+def _fpmath_variables(
+    settings: Settings, environment: Mapping[str, str], *, bf16: bool
+) -> tuple[dict[str, str], list[Choice]]:
+    """The mode of oneDNN. What is set already is kept, unless SERVING_FPMATH asks for something else by name."""
+    is_set = any(environment.get(name) for name in FPMATH_VARIABLES)
+    if settings.fpmath == "auto" and is_set:
+        kept = [name for name in FPMATH_VARIABLES if environment.get(name)]
+        return {}, [Choice(name, environment[name], "set in the environment already, kept") for name in kept]
+    if not bf16 and not is_set:
+        return {}, []  # oneDNN's default is strict
+    mode = "BF16" if bf16 else "STRICT"
+    reason = f"SERVING_FPMATH={settings.fpmath}" + (" counts, not what was set" if is_set else " allows it")
+    return dict.fromkeys(FPMATH_VARIABLES, mode), [Choice(name, mode, reason) for name in FPMATH_VARIABLES]

@@ -28,7 +28,18 @@ def test_a_model_at_the_top_or_one_folder_down_is_found(tmp_path: Path, name: st
 
 @pytest.mark.parametrize(
     "other",
-    ["._model.onnx", ".hidden/other.onnx", "__MACOSX/._model.onnx", "a/b/deeper.onnx", "folder.onnx/", "m.onnx.data"],
+    [
+        "code/helper.onnx",
+        "assets/1/saved_model.pb",
+        "model.weights.h5",
+        "export/model.weights.h5",
+        "._model.onnx",
+        ".hidden/other.onnx",
+        "__MACOSX/._model.onnx",
+        "a/b/deeper.onnx",
+        "folder.onnx/",
+        "m.onnx.data",
+    ],
 )
 def test_hidden_and_deeper_files_and_folders_are_no_models(tmp_path: Path, other: str) -> None:
     directory = holding(tmp_path, "model.onnx", other)
@@ -65,8 +76,8 @@ def test_an_empty_directory_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_there_instead_is_listed_two_levels_deep(tmp_path: Path) -> None:
-    text = complaint(holding(tmp_path, "saved_model.pb", "variables/variables.index", "a/b/c/model.onnx"))
-    assert "which holds a/, a/b/, saved_model.pb, variables/, variables/variables.index." in text
+    text = complaint(holding(tmp_path, "model.pt", "variables/variables.index", "a/b/c/model.onnx"))
+    assert "which holds a/, a/b/, model.pt, variables/, variables/variables.index." in text
 
 
 def test_a_long_listing_is_cut(tmp_path: Path) -> None:
@@ -80,3 +91,61 @@ def test_a_directory_that_is_none_is_told_with_what_to_do(tmp_path: Path, name: 
     text = complaint(holding(tmp_path, "file") / name)
     assert f"The model directory {tmp_path / name} {what}." in text
     assert "SERVING_MODEL_DIR" in text
+
+
+@pytest.mark.parametrize("name", ["model.keras", "any name.h5", "export/model.keras"])
+def test_kerass_files_are_found_as_onnx_files_are(tmp_path: Path, name: str) -> None:
+    directory = holding(tmp_path, name, "code/inference.py", "weights.h5.txt")
+    assert find_model(directory) == FoundModel("tensorflow", directory / name)
+
+
+SAVED = ("saved_model.pb", "variables/variables.index", "assets/vocabulary.txt", "keras_metadata.pb")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "version"),
+    [
+        ("", "model", None),
+        ("1", "model", 1),
+        ("00000123", "model", 123),
+        ("half_plus_two/7", "half_plus_two", 7),
+        ("export/Servo/1600000000", "Servo", 1_600_000_000),
+        ("export", "export", None),
+    ],
+)
+def test_a_saved_model_is_a_folder_with_its_name_and_version(
+    tmp_path: Path, folder: str, name: str, version: int | None
+) -> None:
+    directory = holding(tmp_path, *(f"{folder}/{part}".lstrip("/") for part in SAVED), "code/inference.py")
+    versions = () if version is None else (version,)
+    assert find_model(directory) == FoundModel("tensorflow", directory / folder, name, version, versions)
+
+
+def test_of_several_versions_the_highest_by_number_is_taken(tmp_path: Path) -> None:
+    directory = holding(tmp_path, *(f"net/{version}/saved_model.pb" for version in ("9", "10", "2")))
+    assert find_model(directory) == FoundModel("tensorflow", directory / "net/10", "net", 10, (2, 9, 10))
+    assert find_model(directory, version=2).path == directory / "net/2"
+
+
+def test_a_version_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    directory = holding(tmp_path, "net/1/saved_model.pb", "net/3/saved_model.pb")
+    with pytest.raises(ModelLoadError, match=r"Version 2 of the model is not in .*/net, which has 1, 3\."):
+        find_model(directory, version=2)
+
+
+@pytest.mark.parametrize(
+    ("names", "listed"),
+    [
+        (("a/1/saved_model.pb", "b/1/saved_model.pb"), "a/1/saved_model.pb, b/1/saved_model.pb"),
+        (("saved_model.pb", "1/saved_model.pb"), "1/saved_model.pb, saved_model.pb"),
+        (("1/saved_model.pb", "model.onnx"), "1/saved_model.pb, model.onnx"),
+        (("a.keras", "b.h5"), "a.keras, b.h5"),
+    ],
+)
+def test_several_models_of_tensorflow_are_listed(tmp_path: Path, names: tuple[str, ...], listed: str) -> None:
+    assert f"Several models were found in {tmp_path}: {listed}." in complaint(holding(tmp_path, *names))
+
+
+@pytest.mark.parametrize("name", [".hidden/1/saved_model.pb", "code/1/saved_model.pb", "a/b/saved_model.pb", "²/x"])
+def test_what_tensorflow_serving_would_not_find_is_no_model(tmp_path: Path, name: str) -> None:
+    assert "No model was found" in complaint(holding(tmp_path, name))

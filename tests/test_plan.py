@@ -128,6 +128,96 @@ def test_a_variable_that_the_user_set_is_kept_and_the_plan_says_so(name: str) ->
     assert choice(made, name) == ("2", "set in the environment already, kept")
 
 
+AMX = Processor("x86_64", "Intel Xeon", features=frozenset({"avx512_bf16", "amx_tile", "amx_bf16"}))
+MODES = ("DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE")
+
+
+def tensorflow(
+    processor: Processor = GRAVITON3, fpmath: str = "auto", environment: Mapping[str, str] | None = None
+) -> Plan:
+    return make_plan("tensorflow", processor, FEW_CORES, Settings(fpmath=fpmath), environment or {})
+
+
+def test_tensorflow_gets_its_variables_and_onnx_none_of_them() -> None:
+    common = {"OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "1"}
+    assert tensorflow().environment == common | {
+        "TF_ENABLE_ONEDNN_OPTS": "1",
+        "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1",
+        "TF_NUM_INTRAOP_THREADS": "4",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "KERAS_BACKEND": "tensorflow",
+        "DNNL_DEFAULT_FPMATH_MODE": "BF16",
+        "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    }
+    assert not any(name.startswith("TF_") for name in plan().environment)
+    assert not tensorflow().session
+
+
+@pytest.mark.parametrize(
+    ("processor", "mode", "on"),
+    [
+        *[(processor, mode, True) for processor in (GRAVITON3, AMX) for mode in ("auto", "bf16")],
+        *[(processor, "strict", False) for processor in (GRAVITON3, AMX)],
+        *[(processor, "bf16", False) for processor in EVERY if processor is not GRAVITON3],
+    ],
+)
+def test_onednn_computes_in_bf16_where_the_processor_can_and_the_setting_allows_it(
+    processor: Processor, mode: str, *, on: bool
+) -> None:
+    made = tensorflow(processor, mode)
+    assert made.bf16 is on
+    assert {made.environment.get(name) for name in MODES} == ({"BF16"} if on else {None})
+    assert choice(made, "bf16")[0] == ("on" if on else "off")
+
+
+@pytest.mark.parametrize("set_to", ["BF16", "STRICT", "F16"])
+@pytest.mark.parametrize("variable", MODES)
+def test_a_mode_that_was_set_is_kept_where_ours_is_auto(variable: str, set_to: str) -> None:
+    made = tensorflow(environment={variable: set_to})
+    assert made.bf16 is (set_to == "BF16")
+    assert made.environment.keys().isdisjoint(MODES)
+    assert choice(made, variable) == (set_to, "set in the environment already, kept")
+
+
+@pytest.mark.parametrize(("fpmath", "set_to", "counts"), [("strict", "BF16", "STRICT"), ("bf16", "STRICT", "BF16")])
+def test_our_setting_replaces_a_mode_that_was_set(fpmath: str, set_to: str, counts: str) -> None:
+    made = tensorflow(fpmath=fpmath, environment={"DNNL_DEFAULT_FPMATH_MODE": set_to})
+    assert {made.environment[name] for name in MODES} == {counts}
+    assert f"SERVING_FPMATH={fpmath} counts" in choice(made, MODES[0])[1]
+
+
+@pytest.mark.parametrize("switch", ["0", "false"])
+def test_without_onednn_there_is_no_bf16(switch: str) -> None:
+    made = tensorflow(environment={"TF_ENABLE_ONEDNN_OPTS": switch})
+    assert not made.bf16
+    assert "Eigen" in choice(made, "bf16")[1]
+    assert choice(made, "TF_ENABLE_ONEDNN_OPTS") == (switch, "set in the environment already, kept")
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads"),
+    [
+        ({"TF_NUM_INTRAOP_THREADS": "2", "OMP_NUM_THREADS": "3"}, 2),
+        ({"SAGEMAKER_TFS_INTRA_OP_PARALLELISM": "2", "OMP_NUM_THREADS": "3"}, 2),
+        ({"SAGEMAKER_TFS_INTRA_OP_PARALLELISM": "0", "OMP_NUM_THREADS": "3"}, 3),
+        ({"SAGEMAKER_TFS_INTRA_OP_PARALLELISM": "0"}, 4),
+        ({"ORT_INTRA_OP_NUM_THREADS": "2"}, 4),
+    ],
+)
+def test_tensorflows_threads_are_what_was_set_for_it(environment: dict[str, str], threads: int) -> None:
+    made = tensorflow(environment=environment)
+    assert made.threads == threads
+    assert {**environment, **made.environment}["TF_NUM_INTRAOP_THREADS"] == str(threads)
+
+
+@pytest.mark.parametrize("variable", ["TF_NUM_INTEROP_THREADS", "SAGEMAKER_TFS_INTER_OP_PARALLELISM"])
+def test_tensorflows_threads_between_operators_may_be_set(variable: str) -> None:
+    made = tensorflow(environment={variable: "3"})
+    assert choice(made, "inter-op threads") == ("3", f"{variable} is set to it")
+    assert made.environment.get("TF_NUM_INTEROP_THREADS", "3") == "3"
+
+
 @pytest.mark.parametrize("processor", EVERY)
 def test_the_line_holds_every_choice_with_its_reason(processor: Processor) -> None:
     made = plan(processor)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from serving.plan import Plan
 
 # Framework -> the module whose `load(path, plan)` gives a Model.
-MODULES: Mapping[str, str] = {"onnx": "serving.backends.onnx"}
+MODULES: Mapping[str, str] = {
+    "onnx": "serving.backends.onnx",
+    "tensorflow": "serving.backends.tensorflow",
+}
 
 
 class Model(Protocol):
