@@ -34,19 +34,20 @@ attr-scratchpad:user,,mb2ic3136oc10,0.0168457
 onednn_verbose,v1,primitive,exec,cpu,softmax,jit:avx512_core_bf16,forward_inference,\
 src:f32::blocked:ab::f0 dst:f32::blocked:ab::f0,,alg:softmax_accurate axis:1,2x10,0.0341797
 """
-# The kernels seen on emulated Graviton2 and Graviton3 (docs of this project's measurements), in 3.7's format.
+# The kernels of TensorFlow 2.21 (oneDNN 3.7.0 with ACL) on an emulated Graviton3: convolutions word for word, with
+# round times; a matrix product; and last, what a convolution gets where weights are not taken for frozen.
 GRAVITON = f"""\
 {TEMPLATE}
-onednn_verbose,v1,primitive,exec,cpu,reorder,acl,undef,src:f32::blocked:ab::f0 dst:bf16::blocked:BA8b4a::f0,\
+onednn_verbose,v1,primitive,exec,cpu,reorder,acl,undef,src:f32::blocked:ab::f0 dst:bf16:p:blocked:AB4a4b::f0,\
 attr-fpmath:bf16,,258x64,0.05
-onednn_verbose,v1,primitive,exec,cpu,matmul,gemm:acl,undef,src:f32::blocked:ab::f0 wei:bf16:a:blocked:BA8b4a::f0 \
+onednn_verbose,v1,primitive,exec,cpu,matmul,gemm:acl,undef,src:f32::blocked:ab::f0 wei:bf16:ap:blocked:AB4a4b::f0 \
 dst:f32::blocked:ab::f0,attr-scratchpad:user attr-fpmath:bf16,,8x258:258x64,0.12
-onednn_verbose,v1,primitive,exec,cpu,convolution,indirect_gemm:acl,forward_training,\
-src:f32::blocked:acdb::f0 wei:bf16:a:blocked:Acdb8a4b::f0 dst:f32::blocked:acdb::f0,\
-attr-fpmath:bf16,alg:convolution_direct,{PROBLEM},0.3
-onednn_verbose,v1,primitive,exec,cpu,convolution,jit_dw:sve_256,forward_training,\
-src:f32::blocked:acdb::f0 wei:f32:a:blocked:Abcde8a::f0 dst:f32::blocked:acdb::f0,attr-fpmath:bf16,\
-alg:convolution_direct,g32mb1_ic32oc32_ih112oh112kh3sh1dh0ph1_iw112ow112kw3sw1dw0pw1,0.2
+onednn_verbose,v1,primitive,exec,cpu,convolution,indirect_gemm:acl,forward_training,src:f32::blocked:acdb::f0 \
+wei:bf16:ap:blocked:AcdB8a4b::f0 bia:f32:a:blocked:a::f0 dst:f32::blocked:acdb::f0,attr-scratchpad:user \
+attr-fpmath:bf16 attr-post-ops:eltwise_relu,alg:convolution_direct,{PROBLEM},0.3
+onednn_verbose,v1,primitive,exec,cpu,convolution,jit_dw:sve_256,forward_training,src:f32::blocked:acdb::f0 \
+wei:f32:a:blocked:Abcde8a::f0 bia:undef::undef::: dst:f32::blocked:acdb::f0,attr-scratchpad:user attr-fpmath:bf16,\
+alg:convolution_direct,g16mb1_ic16oc16_ih30oh28kh3sh1dh0ph0_iw30ow28kw3sw1dw0pw0,0.2
 onednn_verbose,v1,primitive,exec,cpu,convolution,gemm:ref,forward_training,\
 src:f32::blocked:acdb::f0 wei:f32::blocked:cdba::f0 dst:f32::blocked:acdb::f0,,alg:convolution_direct,{PROBLEM},20.1
 """

@@ -30,6 +30,15 @@ def test_a_matmul_is_seen_in_bf16_exactly_where_the_processor_has_it(target: Tar
         assert line.startswith("bf16: nothing was computed in bf16, which is off:")
 
 
+def test_a_linear_layer_has_its_part_in_bf16(target: Target, model_folder: Folder) -> None:
+    folder = model_folder(onnx_models.matmul, operator="Gemm")
+    found, _ = audit(target, folder, 0 if target.has_arm_bf16 else 1, "--expect", "bf16")
+    operations = {kernel["operation"] for kernel in found["kernels"]}
+    assert ("MatMul" in operations) is target.has_arm_bf16
+    assert ("Gemm" in operations) is not target.has_arm_bf16
+    assert found["fallbacks"] == []
+
+
 def test_people_get_a_table(target: Target, model_folder: Folder) -> None:
     done = target.run(["audit", "--batch", "4"], model_folder(onnx_models.matmul))
     assert done.returncode == 0, done.stderr
