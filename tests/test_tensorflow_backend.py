@@ -246,6 +246,15 @@ def test_a_saved_model_without_signatures_is_called(tmp_path: Path, tf: ModuleTy
     assert same(model.run({"x": np.ones((4, 3), np.float32)})["output_0"], np.ones((4, 3), np.float32))
 
 
+def test_an_output_of_unknown_rank_keeps_requests_apart(tmp_path: Path, tf: ModuleType) -> None:
+    def reshaped(x: object) -> dict[str, object]:
+        return {"y": tf.reshape(x, tf.cast(tf.reshape(tf.unique(tf.shape(x))[0], [-1]), tf.int32))}
+
+    model = loaded(keras_models.function(tmp_path / "1", reshaped, tf.TensorSpec([None, 3], tf.float32, "x")))
+    assert not model.signature.has_batch_axis
+    assert same(model.run({"x": np.ones((1, 3), np.float32)})["y"], np.ones((1, 3), np.float32))
+
+
 # --- what cannot be loaded
 
 
@@ -428,6 +437,20 @@ def test_weights_that_change_are_seen_in_the_graph(
     feeds = [tensor.op.name for tensor in function.inputs[: len(function.inputs) - len(function.captured_inputs)]]
     found = changing_weights(function.graph.as_graph_def(), feeds)
     assert {name.split()[0] for name in found} == operations
+
+
+def test_recurrence_and_attention_do_not_count_as_weights_that_change(tmp_path: Path, tf: ModuleType) -> None:
+    from serving.backends.tensorflow.weights import changing_weights  # noqa: PLC0415 (as above)
+
+    layers = tf.keras.layers
+    sequence = tf.keras.Input((None, 8))
+    attended = layers.MultiHeadAttention(2, 4)(sequence, sequence)
+    tf.keras.Model(sequence, layers.Dense(2)(layers.LSTM(5)(attended))).export(str(tmp_path / "1"), verbose=False)
+    function = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
+    graph = function.graph.as_graph_def()
+    operations = {node.op for body in graph.library.function for node in body.node_def}
+    assert operations & {"While", "StatelessWhile"}, "the recurrence is a loop, or this shows nothing"
+    assert changing_weights(graph, [function.inputs[0].op.name]) == []
 
 
 # --- the whole server
