@@ -13,12 +13,10 @@ from serving.kernels import (
     ONEDNN_PRODUCTS,
     Kernel,
 )
+from serving.plan import FPMATH_VARIABLES, FROZEN_WEIGHTS, ONEDNN_SWITCH, SWITCHED_OFF
 
-FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
-ONEDNN_SWITCH = "TF_ENABLE_ONEDNN_OPTS"
-FPMATH = ("DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE")
 # What decides about kernels and is read from the environment.
-VARIABLES = (FROZEN_WEIGHTS, ONEDNN_SWITCH, *FPMATH)
+VARIABLES = (FROZEN_WEIGHTS, ONEDNN_SWITCH, *FPMATH_VARIABLES)
 NO_CURE = "none is known; the library has no other kernel for this case"
 
 
@@ -73,7 +71,7 @@ def _onnx_fallbacks(kernels: Sequence[Kernel], circumstances: Circumstances) -> 
 
 def _without_onednn(kernels: Sequence[Kernel], circumstances: Circumstances) -> Fallback:
     """No convolution and no matrix product ran on oneDNN."""
-    if circumstances.environment.get(ONEDNN_SWITCH, "").lower() in ("0", "false"):
+    if circumstances.environment.get(ONEDNN_SWITCH, "").lower() in SWITCHED_OFF:
         return Fallback("oneDNN is off: everything ran on Eigen", f"remove {ONEDNN_SWITCH}=0 from the environment")
     if all(kernel.operation == EIGENS_PRODUCT for kernel in kernels):
         return Fallback("oneDNN is off, or covers nothing in this model: everything ran on Eigen", f"{ONEDNN_SWITCH}=1")
@@ -87,10 +85,10 @@ def _onednn_fallbacks(kernels: Sequence[Kernel], circumstances: Circumstances) -
         if kernel.is_reference:
             yield Fallback(f"{kernel.described} is reference code", freeze if kernel.product else NO_CURE)
         elif circumstances.framework != "onnx" and circumstances.bf16 and kernel.bf16 is False:
-            allowed = any(circumstances.environment.get(name, "").lower() in BF16_ALLOWED for name in FPMATH)
+            allowed = any(circumstances.environment.get(name, "").lower() in BF16_ALLOWED for name in FPMATH_VARIABLES)
             yield Fallback(
                 f"{kernel.described} computes in float32 while bf16 is on",
-                freeze if allowed else f"{FPMATH[0]}=BF16",
+                freeze if allowed else f"{FPMATH_VARIABLES[0]}=BF16",
             )
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from executions import node, onnx, ran
 from serving.kernels import Kernel
-from serving.verdicts import EXPECTATIONS, FROZEN_WEIGHTS, ONEDNN_SWITCH, Circumstances, fallbacks, shortfalls
+from serving.plan import FROZEN_WEIGHTS, ONEDNN_SWITCH
+from serving.verdicts import EXPECTATIONS, Circumstances, fallbacks, shortfalls
 
 ONNX = Circumstances("onnx", processor_has_bf16=True, bf16=True, bf16_reason="it has", environment={})
 ONNX_X86 = replace(ONNX, processor_has_bf16=False, bf16=False, bf16_reason="no arm64")
@@ -39,7 +40,7 @@ def test_reference_code_is_cured_by_frozen_weights() -> None:
 def test_float32_while_bf16_is_on_is_a_fallback() -> None:
     float32 = ran("matmul", "gemm:acl")
     assert "FROZEN_WEIGHTS=1" in cures((float32,), UNFROZEN)[0]
-    assert cures((float32,), replace(TENSORFLOW, environment={}))[0].endswith("| DNNL_DEFAULT_FPMATH_MODE=BF16")
+    assert cures((float32,), replace(TENSORFLOW, environment={}))[0].endswith("| ONEDNN_DEFAULT_FPMATH_MODE=BF16")
     assert [line.split(" | ")[1] for line in cures(onnx(node("Gemm"), node("Conv")), ONNX)] == [
         "serve the model as a TensorFlow SavedModel, whose convolutions oneDNN computes in bf16",
         "export MatMul and Add instead of Gemm",
