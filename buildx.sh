@@ -9,25 +9,34 @@ readonly dockerfile=docker/Dockerfile.arm64
 readonly manifest_format=application/vnd.docker.distribution.manifest.v2+json
 readonly list_format=application/vnd.docker.distribution.manifest.list.v2+json
 
-# An instance pulls the image before it can serve, so its size is start-up time. Measured at 80 MB; a build of more than
-# this has something in it that does not belong there.
+# The variant whose images' names do not name it.
+readonly default_variant=full
+
+# An instance pulls the image before it can serve, so its size is start-up time. Measured at 80 MB and 340 MB; a build of
+# more than this has something in it that does not belong there.
 size_limit_mb() {
   case $1 in
     onnx) echo 160 ;;
+    full) echo 450 ;;
   esac
 }
 
 # image_name [ARCHITECTURE]: one platform's image, or the name that both share. The only place that knows how names are
-# made: a variant that becomes the default loses its part here.
-image_name() { printf '%s:%s-%s%s\n' "$repository" "$tag" "$variant" "${1:+-$1}"; }
+# made.
+image_name() {
+  local part=-$variant
+  [[ $variant != "$default_variant" ]] || part=''
+  printf '%s:%s%s%s\n' "$repository" "$tag" "$part" "${1:+-$1}"
+}
 
 usage() {
   cat <<USAGE
 Usage: ./buildx.sh [--platform LIST] [--load | --push] [--repository REPO] [--tag TAG] [--variant NAME] [--dry-run]
 
 Builds the graviton-serving image for each platform, checks it, and loads it into Docker or pushes it to a registry.
-Images are named REPO:TAG-VARIANT-arm64 and REPO:TAG-VARIANT-amd64. --push with both platforms also makes
-REPO:TAG-VARIANT, a manifest list that is the right one of the two for each instance.
+Images are named REPO:TAG-arm64 and REPO:TAG-amd64, those of another variant than the default one REPO:TAG-VARIANT-arm64
+and so on. --push with both platforms also makes REPO:TAG (REPO:TAG-VARIANT), a manifest list that is the right one of the
+two for each instance.
 
   --platform LIST    linux/arm64 (Graviton), linux/amd64 (x86), or both with a comma between (default: both)
   --load             put the images into the local Docker (the default)
@@ -35,7 +44,7 @@ REPO:TAG-VARIANT, a manifest list that is the right one of the two for each inst
   --repository REPO  default: graviton-serving. To push, with the registry, like
                      123456789012.dkr.ecr.eu-west-1.amazonaws.com/graviton-serving
   --tag TAG          default: the version of the project ($(version))
-  --variant NAME     the locked requirement set in container/ that goes in: $(variants) (default: onnx)
+  --variant NAME     the locked requirement set in container/ that goes in: $(variants) (default: $default_variant)
   --dry-run          print the commands and run none
   -h, --help         this text
 
@@ -95,7 +104,7 @@ revision() {
 }
 
 parse() {
-  platforms=linux/arm64,linux/amd64 action='' repository=graviton-serving tag='' variant=onnx dry_run=0
+  platforms=linux/arm64,linux/amd64 action='' repository=graviton-serving tag='' variant=$default_variant dry_run=0
   local option value
   while (($#)); do
     option=$1

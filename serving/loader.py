@@ -30,11 +30,11 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
     """Load the model as planned and warm it up, reporting each step. Raises ModelLoadError."""
     report(State.LOADING)
     started = monotonic()
-    log.info("loading %s", prepared.found.path.name)
+    log.info("loading %s from %s", prepared.found.name, prepared.found.path)
     model = backends.load(prepared.found.framework, prepared.found.path, prepared.plan)
     trial = None
     if prepared.plan.bf16_on_trial:
-        prepared, model, trial = _settle_bf16(prepared, model, settings.fpmath_tolerance)
+        prepared, model, trial = _settle_bf16(prepared, model, settings)
     log.info("loaded in %.2f s; warming up", monotonic() - started)
     report(State.WARMING)
     warm = warm_up(model, settings.max_batch if settings.batch else 1)
@@ -48,13 +48,15 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
     return Loaded(prepared, model, trial, warm)
 
 
-def _settle_bf16(prepared: Prepared, model: Model, tolerance: float) -> tuple[Prepared, Model, Trial]:
+def _settle_bf16(prepared: Prepared, model: Model, settings: Settings) -> tuple[Prepared, Model, Trial]:
     """Load the model in float32 too, compare, and keep one of both; the plan then says which and why."""
     found = prepared.found
     strict = backends.load(
         found.framework, found.path, prepared.plan.with_bf16(on=False, reason="the reference of bf16's trial")
     )
-    trial = try_bf16(model, strict, sample_for(strict, found.path.parent), tolerance)
+    trial = try_bf16(
+        model, strict, sample_for(strict, found.path.parent, settings.model_dir), settings.fpmath_tolerance
+    )
     plan = prepared.plan.with_bf16(on=trial.kept, reason=trial.reason)
     log.log(
         logging.INFO if trial.kept else logging.WARNING, "bf16 is %s: %s", "on" if trial.kept else "off", trial.reason

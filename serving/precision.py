@@ -45,15 +45,15 @@ class Trial:
     reason: str
 
 
-def sample_for(model: Model, directory: Path) -> Sample | None:
-    """What to try a model on; None when it does not run on synthetic inputs and there is no golden.npz.
+def sample_for(model: Model, *directories: Path) -> Sample | None:
+    """What to try a model on; None when it does not run on synthetic inputs and no directory has a golden.npz.
 
     Raises:
         ModelLoadError: the golden.npz does not fit the model.
     """
-    path = directory / GOLDEN
-    if path.exists():
-        return _golden(path, model.signature)
+    for path in (directory / GOLDEN for directory in directories):
+        if path.exists():
+            return _golden(path, model.signature)
     free = free_size(model)
     return None if free is None else Sample(synthesise(model.signature, ROWS, free), {}, "synthetic inputs")
 

@@ -14,7 +14,7 @@ from harness.targets import ROOT, Image, Local, Target, engine_answers
 
 TAG: Final = "test"
 REPOSITORY: Final = "graviton-serving"
-VARIANT: Final = "onnx"
+DEFAULT_VARIANT: Final = "full"
 CI_VARIABLE: Final = "CI"
 TARGETS: Final = ("local", "amd64", "arm64-neoverse-n1", "arm64-neoverse-v1")
 
@@ -25,14 +25,22 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before anything imports ONNX Runtime, whose wheel reports its use unless told not to."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     config.addinivalue_line("markers", "container: runs the built image, so it needs a Docker engine")
+    config.addinivalue_line("markers", "graviton: runs on the emulated Gravitons alone")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for `target` on each of them; for `image_target` on the images alone."""
     if "target" in metafunc.fixturenames:
-        names = TARGETS[1:] if metafunc.definition.get_closest_marker("container") else TARGETS
+        names = [name for name in TARGETS if _runs_on(name, metafunc.definition)]
         marks = [pytest.param(name, marks=() if name == "local" else pytest.mark.container) for name in names]
         metafunc.parametrize("target", marks, indirect=True, scope="session")
+
+
+def _runs_on(name: str, test: pytest.Item) -> bool:
+    """Whether a test, by its markers, is for a target."""
+    if test.get_closest_marker("graviton"):
+        return name.startswith("arm64")
+    return name != "local" or not test.get_closest_marker("container")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -54,18 +62,25 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 @cache
-def built_image(platform: str) -> str:
+def built_image(platform: str, variant: str = DEFAULT_VARIANT) -> str:
     """The image of this working tree for a platform, built once a session; the engine's cache keeps it cheap."""
     if not engine_answers():
         reason = "LEFT OUT, no Docker engine answers: the built images were not tested"
         if os.environ.get(CI_VARIABLE):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
-    command = ["./buildx.sh", "--load", "--platform", f"linux/{platform}", "--tag", TAG, "--variant", VARIANT]
+    command = ["./buildx.sh", "--load", "--platform", f"linux/{platform}", "--tag", TAG, "--variant", variant]
     done = subprocess.run([*command, "--repository", REPOSITORY], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.fail(f"the image for {platform} was not built:\n{done.stdout}\n{done.stderr}", pytrace=False)
-    return f"{REPOSITORY}:{TAG}-{VARIANT}-{platform}"
+    part = "" if variant == DEFAULT_VARIANT else f"-{variant}"
+    return f"{REPOSITORY}:{TAG}{part}-{platform}"
+
+
+@pytest.fixture(scope="session")
+def image_of() -> Callable[[str, str], str]:
+    """Builds the image of a platform and a variant and gives its name."""
+    return built_image
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def test_help_names_every_option() -> None:
     ("arguments", "complaint"),
     [
         (["--platform", "linux/riscv64"], "expected linux/arm64, linux/amd64, or both"),
-        (["--variant", "cuda"], "expected one of: onnx"),
+        (["--variant", "cuda"], "expected one of: full, onnx"),
         (["--tag", "no spaces"], "--tag is 'no spaces'"),
         (["--push"], "names no registry to push to"),
         (["--load", "--push"], "expected one"),
@@ -52,7 +52,14 @@ def test_a_dry_run_shows_single_platform_builds_without_attestations() -> None:
     for line in builds:
         assert "--provenance=false" in line
         assert "oci-mediatypes=false" in line
-        assert "graviton-serving:1.2.0-onnx-a" in line
+        assert "graviton-serving:1.2.0-a" in line
+        assert "VARIANT=full" in line
+
+
+def test_other_variants_are_named_in_the_image() -> None:
+    done = buildx("--dry-run", "--tag", "1.2.0", "--variant", "onnx")
+    assert "--tag graviton-serving:1.2.0-onnx-arm64" in done.stderr
+    assert "VARIANT=onnx" in done.stderr
 
 
 @pytest.mark.container
@@ -64,7 +71,7 @@ def test_what_it_pushes_is_what_sagemaker_takes() -> None:
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     repository = f"{registry}/graviton-serving"
-    done = buildx("--push", "--repository", repository, "--tag", "test")
+    done = buildx("--push", "--repository", repository, "--tag", "test", "--variant", "onnx")
     assert done.returncode == 0, done.stderr
     for platform in ("arm64", "amd64"):
         pushed = manifest(f"{repository}:test-onnx-{platform}")

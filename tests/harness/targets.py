@@ -34,7 +34,7 @@ class Target(ABC):
         """Start `serve` on a model directory; does not wait until it is ready."""
 
     @abstractmethod
-    def run(self, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, arguments: Sequence[str], directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the program on a model directory and return what it printed."""
 
 
@@ -51,11 +51,11 @@ class Local(Target):
             [sys.executable, "-m", "serving", "serve"], port, ROOT, {**os.environ, **settings, **environment}
         )
 
-    def run(self, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, arguments: Sequence[str], directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "serving", *arguments],
             cwd=ROOT,
-            env={**os.environ, "SERVING_MODEL_DIR": str(directory)},
+            env={**os.environ, "SERVING_MODEL_DIR": str(directory), **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -79,9 +79,10 @@ class Image(Target):
         command = [*self._docker_run(directory, user), *variables, "-p", f"127.0.0.1::{PORT}", "-d"]
         return ContainerServer([*command, self.image, "serve"], PORT)
 
-    def run(self, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, arguments: Sequence[str], directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         return subprocess.run(
-            [*self._docker_run(directory, ""), "--rm", self.image, *arguments],
+            [*self._docker_run(directory, ""), *variables, "--rm", self.image, *arguments],
             capture_output=True,
             text=True,
             check=False,

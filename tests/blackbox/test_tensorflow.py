@@ -1,0 +1,74 @@
+"""TensorFlow models: real pictures through a real Keras file, and the kernels' rounding."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assets.fetch import CIFAR10_KERAS, wheel_file
+from assets.needed import needed
+from assets.pictures import Picture, cifar10_input, cifar10_pictures
+from blackbox.conftest import Shared
+from harness.bodies import NPY, as_json, as_npy, document, npy
+from harness.servers import Server
+from harness.targets import Target
+
+RIGHT = 20
+"""All of the twenty pictures, which the model gets right only if its input is prepared as it should be."""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("cifar10")
+    made.chmod(0o755)
+    shutil.copy(needed(lambda: wheel_file(CIFAR10_KERAS)), made / "model.h5")
+    return made
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[Picture]:
+    return list(needed(cifar10_pictures))
+
+
+@pytest.fixture
+def server(shared: Shared, folder: Path) -> Server:
+    return shared(folder)
+
+
+def test_a_picture_as_the_walk_through_sends_it(server: Server, pictures: list[Picture]) -> None:
+    (scores,) = document(server.post(as_json(cifar10_input(pictures[0]).tolist())))["predictions"]
+    assert int(np.argmax(scores)) == pictures[0].label
+
+
+def test_all_twenty_pictures_are_right_through_json(server: Server, pictures: list[Picture]) -> None:
+    rows = [cifar10_input(picture)[0].tolist() for picture in pictures]
+    scores = document(server.post(as_json({"instances": rows})))["predictions"]
+    assert sum(np.argmax(scores, axis=1) == [picture.label for picture in pictures]) == RIGHT
+
+
+def test_all_twenty_pictures_are_right_through_npy(server: Server, pictures: list[Picture]) -> None:
+    batch = np.concatenate([cifar10_input(picture) for picture in pictures])
+    predicted = npy(server.post(as_npy(batch), NPY, NPY)).argmax(axis=1)
+    assert sum(predicted == [picture.label for picture in pictures]) == RIGHT
+
+
+def test_inspect_shows_the_plan_for_tensorflow(target: Target, folder: Path) -> None:
+    done = target.run(["inspect", "--json"], folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["plan"]["framework"] == "tensorflow"
+    environment = found["plan"]["environment"]
+    assert environment["TF_ENABLE_ONEDNN_OPTS"] == "1"
+    assert environment["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] == "1"
+    # Nobody has asked for bf16, and whether a TensorFlow model stands it is not tried.
+    assert "DNNL_DEFAULT_FPMATH_MODE" not in environment
+    assert [spec["shape"][1:] for spec in found["model"]["inputs"]] == [[32, 32, 3]]
+
+
+@pytest.mark.graviton
+def test_the_kernels_are_arms_and_bf16_where_it_is_asked_for(target: Target, folder: Path) -> None:
+    expected = "acl,no-ref,bf16" if target.has_arm_bf16 else "acl,no-ref"
+    done = target.run(["audit", "--expect", expected], folder, SERVING_FPMATH="bf16")
+    assert done.returncode == 0, done.stdout + done.stderr
