@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import MODERATE
 from serving.budget import Budget, cpu_budget
 from trees import machines
 from trees.cgroups import V1_AT, V2_AT, groups, mountinfo, v1_mount, v1_quota, v2_mount, v2_quota
@@ -378,6 +379,7 @@ FILES = st.fixed_dictionaries(
 )
 
 
+@MODERATE
 @given(files=FILES, affinity=st.frozensets(st.integers(0, 4), min_size=1))
 def test_whatever_the_files_hold_the_budget_is_within_the_mask(files: dict[str, str], affinity: frozenset[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -391,6 +393,7 @@ def test_whatever_the_files_hold_the_budget_is_within_the_mask(files: dict[str, 
     assert len(budget.reason.splitlines()) == 1
 
 
+@MODERATE
 @given(quota=st.integers(1, 10**9), period=st.integers(1000, 10**6), count=st.integers(1, 64))
 def test_a_quota_is_never_exceeded_by_a_core(quota: int, period: int, count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import MODERATE
 from serving.processor import ARM_FEATURES, X86_FEATURES, Processor, detect
 from trees import machines
 from trees.machines import arm_core, cpuinfo, midr, write, x86_core
@@ -194,6 +195,7 @@ LINES = st.lists(
 )
 
 
+@MODERATE
 @given(lines=LINES, register=st.text(), machine=st.sampled_from(["aarch64", "x86_64"]) | st.text())
 def test_no_text_stops_it(lines: list[str], register: str, machine: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
