@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from serving import verdicts
 from serving.errors import ModelLoadError, ServingError
-from serving.plan import BF16
+from serving.plans.plan import BF16
 from serving.preparation import apply_environment, prepare
 from serving.settings import Settings
 from serving.verdicts import Circumstances

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from serving.budget import Budget, cpu_budget
 from serving.discovery import FoundModel, find_model
-from serving.plan import Plan, make_plan
+from serving.plans import Plan, make_plan
 from serving.processor import Processor, detect
 from serving.settings import Settings
 

@@ -13,7 +13,8 @@ from serving.kernels import (
     ONEDNN_PRODUCTS,
     Kernel,
 )
-from serving.plan import FPMATH_VARIABLES, FROZEN_WEIGHTS, ONEDNN_SWITCH, SWITCHED_OFF
+from serving.plans.environment import FPMATH_VARIABLES
+from serving.plans.tensorflow import FROZEN_WEIGHTS, ONEDNN_SWITCH, SWITCHED_OFF
 
 # What decides about kernels and is read from the environment.
 VARIABLES = (FROZEN_WEIGHTS, ONEDNN_SWITCH, *FPMATH_VARIABLES)

@@ -11,7 +11,7 @@ from serving import inspection
 from serving.budget import Budget
 from serving.discovery import FoundModel
 from serving.loader import Loaded
-from serving.plan import make_plan
+from serving.plans import make_plan
 from serving.preparation import Machine, Prepared
 from serving.processor import Processor
 from serving.settings import MODEL_DIR, Settings

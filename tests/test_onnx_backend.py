@@ -15,7 +15,8 @@ from serving import backends
 from serving.backends import Model
 from serving.budget import Budget
 from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
-from serving.plan import ORT_FASTMATH, Plan, make_plan
+from serving.plans import Plan, make_plan
+from serving.plans.plan import ORT_FASTMATH
 from serving.processor import Processor
 from serving.settings import Settings
 from serving.signature import Array, TensorSpec

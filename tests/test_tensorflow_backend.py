@@ -29,7 +29,8 @@ from serving import backends
 from serving.backends import Model
 from serving.budget import Budget
 from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
-from serving.plan import FROZEN_WEIGHTS, make_plan
+from serving.plans import make_plan
+from serving.plans.tensorflow import FROZEN_WEIGHTS
 from serving.processor import Processor
 from serving.settings import Settings
 from serving.signature import Array, TensorSpec

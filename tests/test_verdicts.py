@@ -6,7 +6,7 @@ import pytest
 
 from executions import node, onnx, ran
 from serving.kernels import Kernel
-from serving.plan import FROZEN_WEIGHTS, ONEDNN_SWITCH
+from serving.plans.tensorflow import FROZEN_WEIGHTS, ONEDNN_SWITCH
 from serving.verdicts import EXPECTATIONS, Circumstances, fallbacks, shortfalls
 
 ONNX = Circumstances("onnx", processor_has_bf16=True, bf16=True, bf16_reason="it has", environment={})

@@ -9,7 +9,7 @@ from serving.errors import ModelLoadError
 from serving.signature import Inputs, Outputs, Signature
 
 if TYPE_CHECKING:
-    from serving.plan import Plan
+    from serving.plans import Plan
 
 # Framework -> the module whose `load(path, plan)` gives a Model.
 MODULES: Mapping[str, str] = {

@@ -8,7 +8,7 @@ import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
-from serving.plan import Plan
+from serving.plans import Plan
 from serving.signature import STRING, Dimension, Inputs, Kind, Outputs, Signature, TensorSpec
 
 # ONNX Runtime's names of the element types that numpy has too. bfloat16, the float8 types and the 4-bit

@@ -11,7 +11,7 @@ import tensorflow as tf
 from serving.backends.tensorflow.model import Endpoint, TensorFlowModel, constants
 from serving.backends.tensorflow.weights import FLAG_OF_PROCESS, changing_weights
 from serving.errors import ModelLoadError
-from serving.plan import Plan
+from serving.plans import Plan
 from serving.signature import Array
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.errors import ModelLoadError
-from serving.plan import FROZEN_WEIGHTS as FLAG
+from serving.plans.tensorflow import FROZEN_WEIGHTS as FLAG
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,50 @@
+"""What the environment asks for already: threads, a floating-point mode, variables that are kept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from serving.budget import Budget
+from serving.plans.plan import Choice
+from serving.settings import Settings
+
+# oneDNN reads either prefix, in this order; AWS documents the second.
+FPMATH_VARIABLES = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
+# Of oneDNN's modes, those that let float32 be computed in bf16.
+BF16_FPMATH = frozenset({"BF16", "ANY"})
+
+
+def threads_for(budget: Budget, environment: Mapping[str, str], variables: Sequence[str]) -> tuple[int, Choice]:
+    """The number of threads: the first of the variables that holds one, else the budget's cores."""
+    for variable in variables:
+        if number := positive(environment.get(variable, "")):
+            return number, Choice("threads", str(number), f"{variable} is set to it")
+    return budget.cores, Choice("threads", str(budget.cores), f"physical cores: {budget.reason}")
+
+
+def positive(text: str) -> int:
+    """The positive number that a variable holds, else 0, which AWS's containers take for "unset" too."""
+    # OMP_NUM_THREADS may be a list, one number for each nesting level; the outermost counts.
+    first = text.partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
+
+
+def fpmath_asked_for(settings: Settings, environment: Mapping[str, str]) -> tuple[str, str]:
+    """The mode asked for, "auto" where nobody has, and what asks for it."""
+    if settings.fpmath == "auto":
+        for variable in FPMATH_VARIABLES:
+            if value := environment.get(variable):
+                return "bf16" if value.upper() in BF16_FPMATH else "strict", f"{variable}={value} is set"
+    return settings.fpmath, f"SERVING_FPMATH={settings.fpmath}"
+
+
+def unless_set(
+    wanted: Iterable[tuple[str, str, str]], environment: Mapping[str, str]
+) -> tuple[dict[str, str], list[Choice]]:
+    """The variables to set, of (name, value, reason) each; one that is set already is only told."""
+    variables, choices = {}, []
+    for name, value, reason in wanted:
+        if environment.get(name):
+            choices.append(Choice(name, environment[name], "set in the environment already, kept"))
+        else:
+            variables[name] = value
+            choices.append(Choice(name, value, reason))
+    return variables, choices

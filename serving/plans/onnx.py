@@ -1,0 +1,61 @@
+"""The plan for ONNX Runtime: session options, and bf16 on trial."""
+
+from collections.abc import Mapping
+
+from serving.budget import Budget
+from serving.plans.environment import fpmath_asked_for, threads_for, unless_set
+from serving.plans.plan import BF16, ORT_FASTMATH, Choice, Plan
+from serving.processor import Processor
+from serving.settings import Settings
+
+# Number of threads, the most specific first: ONNX Runtime's own variable, then OpenMP's.
+THREAD_VARIABLES = ("ORT_INTRA_OP_NUM_THREADS", "OMP_NUM_THREADS")
+ORT_SPINNING = "session.intra_op.allow_spinning"
+
+
+def plan(processor: Processor, budget: Budget, settings: Settings, environment: Mapping[str, str]) -> Plan:
+    """ONNX Runtime's options are the session's, so that two sessions of one process may differ in them."""
+    threads, threads_choice = threads_for(budget, environment, THREAD_VARIABLES)
+    bf16, on_trial, bf16_choice = _bf16(processor, settings, environment)
+    variables, variable_choices = _variables(threads, environment)
+    spins = threads > 1 and threads <= budget.cores
+    session = {ORT_FASTMATH: str(int(bf16)), ORT_SPINNING: str(int(spins))}
+    choices = (
+        Choice("lanes", "1", "one wide session serves a lone request fastest and fills batches under load"),
+        threads_choice,
+        Choice("inter-op threads", "1", "the graph runs in order; its operators share the lane's threads"),
+        bf16_choice,
+        _spinning(threads, budget),
+        Choice("allocator", "arena", "warm-up sizes it, so that no request pays for growing it"),
+        *variable_choices,
+    )
+    return Plan("onnx", 1, threads, bf16, on_trial, variables, session, choices)
+
+
+def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, bool, Choice]:
+    """Whether float32 products are computed in bf16, which ONNX Runtime can on arm64 alone; and whether on trial."""
+    mode, source = fpmath_asked_for(settings, environment)
+    if mode == "strict":
+        return False, False, Choice(BF16, "off", source)
+    if not processor.has_arm_bf16:
+        why = "has no bf16 instructions" if processor.architecture == "aarch64" else "is no arm64 with bf16"
+        return False, False, Choice(BF16, "off", f"{processor.name} {why}")
+    return True, mode == "auto", Choice(BF16, "on", f"{processor.name} has bf16 and {source} allows it")
+
+
+def _spinning(threads: int, budget: Budget) -> Choice:
+    if threads == 1:
+        return Choice("spinning", "off", "one thread has nobody to wait for")
+    if threads > budget.cores:
+        return Choice("spinning", "off", f"{threads} threads share {budget.cores} cores")
+    return Choice("spinning", "on", "every thread has a core of its own, and waking it costs more than it spins")
+
+
+def _variables(threads: int, environment: Mapping[str, str]) -> tuple[dict[str, str], list[Choice]]:
+    """Variables to set before the imports; those that the user has set are left as they are."""
+    wanted = (
+        ("ORT_DISABLE_TELEMETRY", "1", "an inference container sends nothing to anybody"),
+        ("OMP_NUM_THREADS", str(threads), "for libraries that use OpenMP: as many as the model's threads"),
+        ("OPENBLAS_NUM_THREADS", "1", "numpy only moves data here; idle threads cost memory"),
+    )
+    return unless_set(wanted, environment)

@@ -1,0 +1,51 @@
+"""The plan itself: what was decided, each choice with its reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+# ONNX Runtime's key for bf16 kernels in float32 matrix products on arm64, off by default (since 1.17).
+ORT_FASTMATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
+# The name of the choice that the trial at load may change.
+BF16 = "bf16"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One decision, for people."""
+
+    name: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to run a model.
+
+    `lanes` batches run at once with `threads` threads each. `bf16_on_trial` says that nobody has asked for
+    bf16: whether the model stands it is to be tried at load. `environment` is to be set before the
+    framework is imported; `session` are ONNX Runtime's session configuration entries. `profile` is how the
+    file of its profile is to begin, empty for none.
+    """
+
+    framework: str
+    lanes: int
+    threads: int
+    bf16: bool
+    bf16_on_trial: bool
+    environment: Mapping[str, str]
+    session: Mapping[str, str]
+    choices: tuple[Choice, ...]
+    profile: str = ""
+
+    def with_bf16(self, *, on: bool, reason: str) -> "Plan":
+        """The plan after bf16 was tried on the model: kept or given up, for this reason."""
+        verdict = Choice(BF16, "on" if on else "off", reason)
+        choices = tuple(verdict if choice.name == BF16 else choice for choice in self.choices)
+        session = dict(self.session) | {ORT_FASTMATH: str(int(on))}
+        return replace(self, bf16=on, bf16_on_trial=False, session=session, choices=choices)
+
+    @property
+    def line(self) -> str:
+        """The plan in one line, for the log."""
+        return f"{self.framework}: " + "; ".join(f"{c.name}={c.value} ({c.reason})" for c in self.choices)
