@@ -145,6 +145,12 @@ class UnknownInputError(BadRequestError):
     code = "unknown_input"
 
 
+class UnknownSignatureError(BadRequestError):
+    """A signature that is not the one served."""
+
+    code = "unknown_signature"
+
+
 class ModelRejectedInputError(BadRequestError):
     """A well-formed request on which the model itself cannot run, such as an index outside its table."""
 

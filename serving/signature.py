@@ -59,10 +59,11 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A model's inputs and outputs, in the model's own order."""
+    """A model's inputs and outputs, in the model's own order; `name` is empty where signatures have none."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    name: str = ""
 
     @property
     def input_names(self) -> list[str]:

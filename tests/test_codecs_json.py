@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 from properties import MODERATE, NUMERIC, THOROUGH, arrays, numeric_arrays, same, text_arrays
 from serving.codecs import Form
 from serving.codecs import json as codec
-from serving.errors import BadRequestError, InvalidJsonError, MissingInputError, ServingError, WrongTypeError
+from serving.errors import (
+    BadRequestError,
+    InvalidJsonError,
+    MissingInputError,
+    ServingError,
+    UnknownSignatureError,
+    WrongTypeError,
+)
 from serving.signature import Array, Outputs, Value
 from serving.validation import validate
 from signatures import TWO_INPUTS, one_input
@@ -283,3 +291,12 @@ def test_any_body_raises_nothing_but_errors_of_the_table(signature: Any, body: b
 def test_an_empty_object_names_what_is_missing() -> None:
     with pytest.raises(MissingInputError, match="input 'x' is missing"):
         decoded("{}")
+
+
+def test_a_signature_that_is_not_served_is_refused() -> None:
+    named = replace(one_input(), name="serving_default")
+    body = b'{"signature_name": "%s", "instances": [[1, 2, 3]]}'
+    assert codec.decode(body % b"serving_default", named).form is Form.ROW
+    with pytest.raises(UnknownSignatureError, match="expected 'serving_default', got 'other'"):
+        codec.decode(body % b"other", named)
+    assert codec.decode(body % b"other", one_input()).form is Form.ROW

@@ -39,6 +39,7 @@ RELEASED = {
     "ragged_array": 400,
     "truncated_npy": 400,
     "unknown_input": 400,
+    "unknown_signature": 400,
     "unsupported_media_type": 415,
     "wrong_dimension": 400,
     "wrong_rank": 400,

@@ -25,12 +25,12 @@ import orjson
 
 from serving.codecs.layout import from_columns, from_rows
 from serving.codecs.request import Decoded, Form
-from serving.errors import InvalidJsonError, quoted
+from serving.errors import InvalidJsonError, UnknownSignatureError, quoted
 from serving.signature import Array, Outputs, Signature, Value, is_per_row
 
 FORMS = '{"instances": [...]}, {"inputs": ...} or an array'
-# TensorFlow Serving's clients name the signature; a model with just one takes any.
-IGNORED_KEYS = frozenset({"signature_name"})
+# TensorFlow Serving's clients may name the signature. ONNX's have no name, so there any will do.
+SIGNATURE_KEY = "signature_name"
 NON_FINITE_WORDS = (b"NaN", b"Infinity")
 # Dtypes that orjson writes from a numpy array as it stands.
 ORJSON_KINDS = "iufb"
@@ -97,8 +97,11 @@ def _from_object(document: dict[str, Any], signature: Signature) -> Decoded:
     forms = document.keys() & {"instances", "inputs"}
     if not forms:
         return from_rows([document], signature)
-    if len(forms) > 1 or document.keys() - forms - IGNORED_KEYS:
+    if len(forms) > 1 or document.keys() - forms - {SIGNATURE_KEY}:
         raise InvalidJsonError(f"expected one of {FORMS}, got an object with the keys {quoted(sorted(document))}")
+    asked_for = document.get(SIGNATURE_KEY, signature.name)
+    if signature.name and asked_for != signature.name:
+        raise UnknownSignatureError(f"{SIGNATURE_KEY}: expected {quoted(signature.name)}, got {quoted(asked_for)}")
     if "inputs" in document:
         return from_columns(document["inputs"], signature)
     if not isinstance(document["instances"], list):

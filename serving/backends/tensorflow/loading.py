@@ -38,7 +38,7 @@ def load(path: Path, plan: Plan) -> TensorFlowModel:  # noqa: ARG001 (the plan's
     models: dict[str, TensorFlowModel] = {}
     for name, endpoint in endpoints.items():
         try:
-            models[name] = TensorFlowModel(endpoint, MappingProxyType(models))
+            models[name] = TensorFlowModel(name, endpoint, MappingProxyType(models))
         except ModelLoadError as error:
             if name == default:
                 raise

@@ -58,11 +58,12 @@ class TensorFlowModel:
     as an encoded picture, stays `bytes`.
     """
 
-    def __init__(self, endpoint: Endpoint, alternatives: Mapping[str, "TensorFlowModel"]) -> None:
+    def __init__(self, name: str, endpoint: Endpoint, alternatives: Mapping[str, "TensorFlowModel"]) -> None:
         self.alternatives = alternatives
         self._signature = Signature(
-            tuple(_spec("input", name, tensor) for name, tensor in endpoint.inputs.items()),
-            tuple(_spec("output", name, tensor) for name, tensor in endpoint.outputs.items()),
+            tuple(_spec("input", key, tensor) for key, tensor in endpoint.inputs.items()),
+            tuple(_spec("output", key, tensor) for key, tensor in endpoint.outputs.items()),
+            name,
         )
         self._endpoint = endpoint
 
