@@ -4,13 +4,21 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 from assets import onnx_models
+from serving.budget import Budget
+from serving.discovery import find_model
 from serving.errors import ModelLoadError
 from serving.lifecycle import State
 from serving.loader import Loaded, load
-from serving.preparation import apply_environment, prepare
+from serving.plans import make_plan
+from serving.plans.plan import ORT_FASTMATH
+from serving.precision import GOLDEN
+from serving.preparation import Machine, Prepared, apply_environment, prepare
+from serving.processor import Processor
 from serving.settings import Settings
 
 
@@ -97,3 +105,44 @@ def test_the_plan_sees_the_environment_and_changes_it_only_where_it_is_applied(
     apply_environment(plan)
     assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
     assert os.environ["OMP_NUM_THREADS"] == "to be restored"
+
+
+def on_a_graviton3(directory: Path, tolerance: float) -> Loaded:
+    """Load as a Graviton3 would; this processor's kernels are float32 all the same, so the trial finds nothing."""
+    graviton3 = Processor("aarch64", "Graviton3", "Neoverse-V1", 0xD40, frozenset({"bf16"}))
+    budget = Budget(2, frozenset(range(2)), 2)
+    settings = Settings(model_dir=directory, fpmath_tolerance=tolerance)
+    plan = make_plan("onnx", graviton3, budget, settings, {})
+    return load(Prepared(Machine(graviton3, budget), find_model(directory), plan), settings, lambda _: None)
+
+
+@pytest.mark.parametrize("operator", ["MatMul", "Gemm"])
+def test_bf16_that_changes_nothing_is_kept_and_the_plan_says_why(tmp_path: Path, operator: str) -> None:
+    onnx_models.matmul(tmp_path / "model.onnx", operator=operator)
+    loaded = on_a_graviton3(tmp_path, 0.01)
+    assert loaded.trial is not None
+    assert loaded.trial.kept
+    assert loaded.prepared.plan.bf16
+    assert not loaded.prepared.plan.bf16_on_trial
+    assert loaded.trial.reason in loaded.prepared.plan.line
+
+
+def test_bf16_that_misses_the_golden_outputs_is_given_up(tmp_path: Path) -> None:
+    onnx_models.external_data(tmp_path / "model.onnx")
+    given = np.ones((2, 258), np.float32)
+    np.savez(tmp_path / GOLDEN, x=given, y=given @ onnx_models.weight(258, 64) * np.float32(2))
+    loaded = on_a_graviton3(tmp_path, 0.01)
+    assert loaded.trial is not None
+    assert loaded.trial.deviation == pytest.approx(0.5, rel=0.01)
+    assert not loaded.prepared.plan.bf16
+    assert loaded.prepared.plan.session[ORT_FASTMATH] == "0"
+
+
+def test_a_gemm_with_external_weights_is_rewritten_where_it_lies(tmp_path: Path) -> None:
+    path = onnx_models.external_data(tmp_path / "model.onnx")
+    model = onnx.load(path, load_external_data=False)
+    model.graph.node[0].op_type = "Gemm"
+    onnx.save(model, path)
+    given = np.random.default_rng(2).standard_normal((3, 258)).astype(np.float32)
+    answer = on_a_graviton3(tmp_path, 0.01).model.run({"x": given})["y"]
+    np.testing.assert_allclose(np.asarray(answer), given @ onnx_models.weight(258, 64), atol=1e-4)
