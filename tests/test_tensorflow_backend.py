@@ -1,7 +1,7 @@
 """TensorFlow models on the real TensorFlow: signatures, answers, refusals, and the numbers that oneDNN gives.
 
-Where TensorFlow is not installed these tests are left out, loudly; SERVING_TEST_TENSORFLOW=required makes
-that a failure. What TensorFlow reads once per process is tried in processes of its own.
+Where TensorFlow is not installed these tests are left out, loudly. What TensorFlow reads once per process is
+tried in processes of its own.
 """
 
 import json
@@ -23,6 +23,7 @@ import pytest
 
 from assets import keras_models, onnx_models
 from harness.bodies import NPY, as_json, as_npy, document, npy
+from harness.leaving_out import leave_out
 from harness.targets import ROOT, Local
 from properties import NUMERIC, same
 from serving import backends
@@ -57,10 +58,7 @@ pytestmark = pytest.mark.filterwarnings(
 def tf() -> Iterator[ModuleType]:
     """TensorFlow, imported as the server does it: with the plan's environment."""
     if find_spec("tensorflow") is None:
-        reason = "LEFT OUT, TensorFlow is not installed: its backend was not tested"
-        if os.environ.get("SERVING_TEST_TENSORFLOW") == "required":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        leave_out("TensorFlow is not installed: its backend was not tested")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in PLAN.environment.items():
             patch.setenv(name, value)

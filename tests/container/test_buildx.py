@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from harness.leaving_out import leave_out
 from harness.targets import ROOT, engine_answers
 
-CI_VARIABLE = "CI"
 REGISTRY_VARIABLE = "TEST_REGISTRY"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -66,10 +66,7 @@ def test_other_variants_are_named_in_the_image() -> None:
 def test_what_it_pushes_is_what_sagemaker_takes() -> None:
     registry = os.environ.get(REGISTRY_VARIABLE, "")
     if not registry or not engine_answers():
-        reason = f"LEFT OUT, no Docker engine answers or {REGISTRY_VARIABLE} names no registry to push to"
-        if os.environ.get(CI_VARIABLE):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        leave_out(f"no Docker engine answers or {REGISTRY_VARIABLE} names no registry to push to")
     repository = f"{registry}/graviton-serving"
     done = buildx("--push", "--repository", repository, "--tag", "test", "--variant", "onnx")
     assert done.returncode == 0, done.stderr

@@ -75,23 +75,22 @@ class Image(Target):
         self._emulation = ["--platform", f"linux/{platform}", *(["-e", f"QEMU_CPU={cpu}"] if cpu else [])]
 
     def start(self, directory: Path, environment: Mapping[str, str], user: str = "") -> Server:
-        variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
-        command = [*self._docker_run(directory, user), *variables, "-p", f"127.0.0.1::{PORT}", "-d"]
+        command = [*self._docker_run(directory, environment, user), "-p", f"127.0.0.1::{PORT}", "-d"]
         return ContainerServer([*command, self.image, "serve"], PORT)
 
     def run(self, arguments: Sequence[str], directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         return subprocess.run(
-            [*self._docker_run(directory, ""), *variables, "--rm", self.image, *arguments],
+            [*self._docker_run(directory, environment), "--rm", self.image, *arguments],
             capture_output=True,
             text=True,
             check=False,
             timeout=COMMAND_SECONDS,
         )
 
-    def _docker_run(self, directory: Path, user: str) -> list[str]:
+    def _docker_run(self, directory: Path, environment: Mapping[str, str], user: str = "") -> list[str]:
+        variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         limits = ["--read-only", "--tmpfs", "/tmp", "-v", f"{directory}:{MODEL_DIR}:ro"]  # noqa: S108
-        return ["docker", "run", *self._emulation, *limits, *(["--user", user] if user else [])]
+        return ["docker", "run", *self._emulation, *limits, *variables, *(["--user", user] if user else [])]
 
 
 def engine_answers() -> bool:
