@@ -99,27 +99,20 @@ def _given_inputs(model: "Model", settings: Settings, given: Path) -> "Inputs":
 
 
 def _synthetic_inputs(model: "Model", rows: int) -> "Inputs":
-    """Inputs made from the signature, with the first size of free axes on which the model runs."""
-    from serving.warmup import FREE_SIZES, synthesise  # noqa: PLC0415 (brings numpy)
+    """Inputs made from the signature, on which the model has run once."""
+    from serving.warmup import free_size, synthesise  # noqa: PLC0415 (brings numpy)
 
-    failure: ServingError | None = None
-    for free in FREE_SIZES:
-        inputs = synthesise(model.signature, rows, free)
-        try:
-            model.run(inputs)
-        except ServingError as error:
-            failure = error
-        else:
-            return inputs
-    raise AuditError(
-        f"The model does not run on synthetic inputs of {rows} rows: {_with_cause(failure)} "
-        "Give it real ones with --input FILE."
-    )
+    try:
+        return synthesise(model.signature, rows, free_size(model, rows))
+    except ServingError as error:
+        raise AuditError(
+            f"The model does not run on synthetic inputs of {rows} rows: {_with_cause(error)} "
+            "Give it real ones with --input FILE."
+        ) from error
 
 
-def _with_cause(error: Exception | None) -> str:
-    cause = error.__cause__ if error else None
-    return f"{error} ({cause})" if cause else str(error)
+def _with_cause(error: Exception) -> str:
+    return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
 
 
 def _counted_run(model: "Model", inputs: "Inputs") -> float:

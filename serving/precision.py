@@ -54,8 +54,11 @@ def sample_for(model: Model, *directories: Path) -> Sample | None:
     for path in (directory / GOLDEN for directory in directories):
         if path.exists():
             return _golden(path, model.signature)
-    free = free_size(model)
-    return None if free is None else Sample(synthesise(model.signature, ROWS, free), {}, "synthetic inputs")
+    try:
+        free = free_size(model)
+    except ServingError:
+        return None
+    return Sample(synthesise(model.signature, ROWS, free), {}, "synthetic inputs")
 
 
 def try_bf16(model: Model, strict: Model, sample: Sample | None, tolerance: float) -> Trial:

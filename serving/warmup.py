@@ -55,8 +55,9 @@ def warm_up(model: Model, max_rows: int) -> WarmUp:
     and only keeps requests apart.
     """
     started = monotonic()
-    free = free_size(model)
-    if free is None:
+    try:
+        free = free_size(model)
+    except ServingError:
         reason = "the model does not run on synthetic inputs, so joining could not be tried"
         log.warning("warm-up left out: %s", reason)
         return WarmUp(max_rows=1, reason=reason, rows=(), seconds=monotonic() - started)
@@ -110,16 +111,21 @@ def _values(spec: TensorSpec, sizes: Mapping[Dimension, int], random: np.random.
     return random.integers(0, 2, shape).astype(spec.numpy_dtype)
 
 
-def free_size(model: Model) -> int | None:
-    """The first size of free axes with which the model runs at all; None when with none."""
+def free_size(model: Model, rows: int = 1) -> int:
+    """The first size of free axes with which the model runs on that many rows of synthetic inputs.
+
+    Raises:
+        ServingError: it runs with none of them; this is the last one's error.
+    """
     for size in FREE_SIZES:
         try:
-            model.run(synthesise(model.signature, 1, size))
+            model.run(synthesise(model.signature, rows, size))
         except ServingError as error:
-            log.info("warm-up with free axes of %d failed: %s", size, error)
+            log.info("the model does not run with free axes of %d: %s", size, error)
+            failure = error
         else:
             return size
-    return None
+    raise failure
 
 
 def _obstacle_to_joining(model: Model, free: int) -> str:

@@ -1,6 +1,7 @@
 """What the environment asks for already: threads, a floating-point mode, variables that are kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from serving.budget import Budget
 from serving.plans.plan import Choice
@@ -11,16 +12,34 @@ FPMATH_VARIABLES = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
 # Of oneDNN's modes, those that let float32 be computed in bf16.
 BF16_FPMATH = frozenset({"BF16", "ANY"})
 
+# A variable's name, its value, and why.
+Wanted: TypeAlias = tuple[str, str, str]
+
 
 def threads_for(budget: Budget, environment: Mapping[str, str], variables: Sequence[str]) -> tuple[int, Choice]:
     """The number of threads: the first of the variables that holds one, else the budget's cores."""
+    return number_for("threads", variables, environment, budget.cores, f"physical cores: {budget.reason}")
+
+
+def number_for(
+    name: str, variables: Sequence[str], environment: Mapping[str, str], default: int, reason: str
+) -> tuple[int, Choice]:
+    """The first number that one of the variables holds, else the default for its reason."""
     for variable in variables:
-        if number := positive(environment.get(variable, "")):
-            return number, Choice("threads", str(number), f"{variable} is set to it")
-    return budget.cores, Choice("threads", str(budget.cores), f"physical cores: {budget.reason}")
+        if number := _positive(environment.get(variable, "")):
+            return number, Choice(name, str(number), f"{variable} is set to it")
+    return default, Choice(name, str(default), reason)
 
 
-def positive(text: str) -> int:
+def library_variables(threads: int) -> tuple[Wanted, ...]:
+    """The thread variables of the libraries beside the framework."""
+    return (
+        ("OMP_NUM_THREADS", str(threads), "for libraries that use OpenMP: as many as the model's threads"),
+        ("OPENBLAS_NUM_THREADS", "1", "numpy only moves data here; idle threads cost memory"),
+    )
+
+
+def _positive(text: str) -> int:
     """The positive number that a variable holds, else 0, which AWS's containers take for "unset" too."""
     # OMP_NUM_THREADS may be a list, one number for each nesting level; the outermost counts.
     first = text.partition(",")[0].strip()
@@ -36,10 +55,8 @@ def fpmath_asked_for(settings: Settings, environment: Mapping[str, str]) -> tupl
     return settings.fpmath, f"SERVING_FPMATH={settings.fpmath}"
 
 
-def unless_set(
-    wanted: Iterable[tuple[str, str, str]], environment: Mapping[str, str]
-) -> tuple[dict[str, str], list[Choice]]:
-    """The variables to set, of (name, value, reason) each; one that is set already is only told."""
+def unless_set(wanted: Iterable[Wanted], environment: Mapping[str, str]) -> tuple[dict[str, str], list[Choice]]:
+    """The variables to set; one that is set already is only told."""
     variables, choices = {}, []
     for name, value, reason in wanted:
         if environment.get(name):

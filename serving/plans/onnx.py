@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from serving.budget import Budget
-from serving.plans.environment import fpmath_asked_for, threads_for, unless_set
+from serving.plans.environment import fpmath_asked_for, library_variables, threads_for, unless_set
 from serving.plans.plan import BF16, ORT_FASTMATH, Choice, Plan
 from serving.processor import Processor
 from serving.settings import Settings
@@ -11,13 +11,14 @@ from serving.settings import Settings
 # Number of threads, the most specific first: ONNX Runtime's own variable, then OpenMP's.
 THREAD_VARIABLES = ("ORT_INTRA_OP_NUM_THREADS", "OMP_NUM_THREADS")
 ORT_SPINNING = "session.intra_op.allow_spinning"
+TELEMETRY_OFF = ("ORT_DISABLE_TELEMETRY", "1", "an inference container sends nothing to anybody")
 
 
 def plan(processor: Processor, budget: Budget, settings: Settings, environment: Mapping[str, str]) -> Plan:
     """ONNX Runtime's options are the session's, so that two sessions of one process may differ in them."""
     threads, threads_choice = threads_for(budget, environment, THREAD_VARIABLES)
     bf16, on_trial, bf16_choice = _bf16(processor, settings, environment)
-    variables, variable_choices = _variables(threads, environment)
+    variables, variable_choices = unless_set((TELEMETRY_OFF, *library_variables(threads)), environment)
     spins = threads > 1 and threads <= budget.cores
     session = {ORT_FASTMATH: str(int(bf16)), ORT_SPINNING: str(int(spins))}
     choices = (
@@ -49,13 +50,3 @@ def _spinning(threads: int, budget: Budget) -> Choice:
     if threads > budget.cores:
         return Choice("spinning", "off", f"{threads} threads share {budget.cores} cores")
     return Choice("spinning", "on", "every thread has a core of its own, and waking it costs more than it spins")
-
-
-def _variables(threads: int, environment: Mapping[str, str]) -> tuple[dict[str, str], list[Choice]]:
-    """Variables to set before the imports; those that the user has set are left as they are."""
-    wanted = (
-        ("ORT_DISABLE_TELEMETRY", "1", "an inference container sends nothing to anybody"),
-        ("OMP_NUM_THREADS", str(threads), "for libraries that use OpenMP: as many as the model's threads"),
-        ("OPENBLAS_NUM_THREADS", "1", "numpy only moves data here; idle threads cost memory"),
-    )
-    return unless_set(wanted, environment)

@@ -1,9 +1,17 @@
 """The plan for TensorFlow: all of it is read from the environment when TensorFlow is imported."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from serving.budget import Budget
-from serving.plans.environment import FPMATH_VARIABLES, fpmath_asked_for, positive, threads_for, unless_set
+from serving.plans.environment import (
+    FPMATH_VARIABLES,
+    Wanted,
+    fpmath_asked_for,
+    library_variables,
+    number_for,
+    threads_for,
+    unless_set,
+)
 from serving.plans.plan import BF16, Choice, Plan
 from serving.processor import Processor
 from serving.settings import Settings
@@ -20,7 +28,13 @@ FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 def plan(processor: Processor, budget: Budget, settings: Settings, environment: Mapping[str, str]) -> Plan:
     """TensorFlow takes all of its options from the environment, so there are no session entries."""
     threads, threads_choice = threads_for(budget, environment, THREAD_VARIABLES)
-    between, between_choice = _interop(environment)
+    between, between_choice = number_for(
+        "inter-op threads",
+        INTEROP_VARIABLES,
+        environment,
+        1,
+        "the graph runs in order; its operators share the lane's threads",
+    )
     bf16, bf16_choice = _bf16(processor, settings, environment)
     variables, variable_choices = unless_set(_variables(threads, between), environment)
     modes, mode_choices = _fpmath_variables(settings, environment, bf16=bf16)
@@ -34,13 +48,6 @@ def plan(processor: Processor, budget: Budget, settings: Settings, environment: 
     )
     # Not on trial: bf16 is a matter of the process here, so two models of one process cannot be compared.
     return Plan("tensorflow", 1, threads, bf16, False, variables | modes, {}, choices)  # noqa: FBT003
-
-
-def _interop(environment: Mapping[str, str]) -> tuple[int, Choice]:
-    for variable in INTEROP_VARIABLES:
-        if number := positive(environment.get(variable, "")):
-            return number, Choice("inter-op threads", str(number), f"{variable} is set to it")
-    return 1, Choice("inter-op threads", "1", "the graph runs in order; its operators share the lane's threads")
 
 
 def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, Choice]:
@@ -66,7 +73,7 @@ def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, st
     return True, Choice(BF16, "on", f"{processor.name} has bf16 and {source} allows it")
 
 
-def _variables(threads: int, between: int) -> Iterable[tuple[str, str, str]]:
+def _variables(threads: int, between: int) -> tuple[Wanted, ...]:
     return (
         (ONEDNN_SWITCH, "1", "TensorFlow 2.21 leaves oneDNN and its Arm kernels (ACL) off unless told"),
         (
@@ -78,8 +85,7 @@ def _variables(threads: int, between: int) -> Iterable[tuple[str, str, str]]:
         ("TF_NUM_INTEROP_THREADS", str(between), "operators run one after the other, each on all threads"),
         ("TF_CPP_MIN_LOG_LEVEL", "2", "errors alone: the rest is TensorFlow's talk about its build"),
         ("KERAS_BACKEND", "tensorflow", "whatever a keras.json may say"),
-        ("OMP_NUM_THREADS", str(threads), "for libraries that use OpenMP: as many as the model's threads"),
-        ("OPENBLAS_NUM_THREADS", "1", "numpy only moves data here; idle threads cost memory"),
+        *library_variables(threads),
     )
 
 
