@@ -13,7 +13,8 @@ from harness.leaving_out import MARK, leave_out
 from harness.servers import Server
 from harness.targets import ROOT, Image, Local, Target, engine_answers
 
-TAG: Final = "test"
+TAG: Final = os.environ.get("TEST_TAG", "test")
+"""Working trees that share an engine need tags of their own."""
 REPOSITORY: Final = "graviton-serving"
 DEFAULT_VARIANT: Final = "full"
 TARGETS: Final = ("local", "amd64", "arm64-neoverse-n1", "arm64-neoverse-v1")
