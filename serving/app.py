@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from serving import __version__, ping
+from serving import __version__, ping, tensorflow_serving
 from serving.errors import MethodNotAllowedError, NotFoundError, ServingError, quoted
 from serving.invocations import Invocations
 from serving.metrics import CONTENT_TYPE
@@ -23,6 +23,7 @@ def build(service: Service) -> FastAPI:
     app = FastAPI(title=TITLE, version=__version__, redoc_url=None)
     app.router.routes.append(Route(ping.PATH, ping.Ping(service.lifecycle), methods=list(ping.METHODS)))
     app.router.routes.append(Route("/invocations", Invocations(service), methods=["POST"]))
+    app.router.routes.extend(tensorflow_serving.routes(service))
     app.exception_handler(HTTPException)(_http_exception)
 
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)

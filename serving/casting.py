@@ -19,7 +19,8 @@ NUMBERS = INTEGERS + FLOATS
 # Up to here no two whole numbers share a float64; 2^53 is what 2^53 + 1 becomes when it is read as a float.
 EXACT_FLOAT = 2**53 - 1
 BOOLEAN = "b"
-# Fixed-width text and bytes out of .npy files, objects out of JSON and CSV, whose decoders let only `str` through.
+# Fixed-width text and bytes out of .npy files; objects out of JSON and CSV, whose decoders let `str` through and
+# `bytes` that came as base64.
 TEXT = "USO"
 
 
@@ -55,7 +56,7 @@ def _to_strings(array: Array, spec: TensorSpec) -> Array:
         raise WrongTypeError(f"input {quoted(spec.name)}: expected strings, got {_sort(array)}")
     result = array.astype(object, copy=False)
     try:
-        "".join(result.ravel()).encode()  # as the model will read it
+        "".join(value for value in result.flat if isinstance(value, str)).encode()  # as the model will read it
     except UnicodeEncodeError:
         raise WrongTypeError(f"input {quoted(spec.name)}: expected text, got halves of surrogate pairs") from None
     return result

@@ -1,8 +1,12 @@
-"""Finding the model in the model directory, without importing any framework."""
+"""Finding the models in the model directory, without importing any framework.
+
+There is one, but for TensorFlow's SavedModels in folders named by their versions: of those an archive may
+have several versions, and several models with names of their own, as AWS's TensorFlow Serving container
+serves them all and lets each request choose.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from serving.errors import ModelLoadError
@@ -23,7 +27,8 @@ DEFAULT_NAME = "model"
 LISTED = 20
 EXPECTED = (
     "Expected: exactly one .onnx file (with its external data files beside it), .keras or .h5 file, at the top or one "
-    "folder down, or one TensorFlow SavedModel: saved_model.pb at the top or in folders named by their versions."
+    "folder down, or one TensorFlow SavedModel: saved_model.pb at the top or in folders named by their versions "
+    "(MODEL/VERSION/saved_model.pb, of which there may be several)."
 )
 
 
@@ -32,22 +37,27 @@ class FoundModel:
     """A model and the framework that runs it.
 
     `path` is the model's file, or a SavedModel's folder. `name` and `version` are what TensorFlow Serving
-    calls the model; `versions` are all that the archive has, `version` the one at `path`, None for a model
-    that is in no folder named by a number.
+    calls the model; `version` is None for a model that is in no folder named by a number.
     """
 
     framework: str
     path: Path
     name: str = DEFAULT_NAME
     version: int | None = None
-    versions: tuple[int, ...] = ()
 
 
-def find_model(directory: Path, version: int | None = None) -> FoundModel:
-    """The one model in `directory`; of a SavedModel with several versions the one asked for, else the highest.
+def find_model(directory: Path) -> FoundModel:
+    """The model that answers when a request names none: see `find_models`. Raises ModelLoadError."""
+    return find_models(directory)[0]
+
+
+def find_models(directory: Path, default: str = "") -> tuple[FoundModel, ...]:
+    """All that is to be served from `directory`, the one that answers when a request names none first.
+
+    That is the highest version of the model called `default`, or of the first by name.
 
     Raises:
-        ModelLoadError: there is none, more than one, or not that version.
+        ModelLoadError: there is none, more than one where there may be only one, or none called `default`.
     """
     if not directory.is_dir():
         what = "is a file" if directory.exists() else "does not exist"
@@ -56,21 +66,38 @@ def find_model(directory: Path, version: int | None = None) -> FoundModel:
             "(docker run -v DIR:/opt/ml/model:ro), or set SERVING_MODEL_DIR."
         )
     try:
-        found = [*_files(directory), *_saved_models(directory, version)]
+        found = [*_files(directory), *_saved_models(directory)]
+        if not found:
+            raise ModelLoadError(
+                f"No model was found in {directory}, which holds {_listing(directory)}. {EXPECTED} On SageMaker, "
+                "check that ModelDataUrl names a .tar.gz made from inside the model's folder "
+                "(tar -czf model.tar.gz -C DIR .)."
+            )
     except OSError as error:
         raise ModelLoadError(f"The model directory {directory} cannot be read: {error}. {EXPECTED}") from error
-    if len(found) == 1:
-        return found[0]
-    if found:
+    # One folder for each name: then requests can tell the models apart.
+    versioned = all(model.version is not None for model in found)
+    folders = {(model.name, model.path.parent) for model in found}
+    if len(found) > 1 and not (versioned and len({name for name, _ in folders}) == len(folders)):
         names = ", ".join(sorted(_label(model.path, directory) for model in found))
         raise ModelLoadError(
             f"Several models were found in {directory}: {names}. {EXPECTED} Keep the one to serve and make the "
             "archive again."
         )
-    raise ModelLoadError(
-        f"No model was found in {directory}, which holds {_listing(directory)}. {EXPECTED} On SageMaker, check "
-        "that ModelDataUrl names a .tar.gz made from inside the model's folder (tar -czf model.tar.gz -C DIR .)."
-    )
+    return _default_first(found, default, directory)
+
+
+def _default_first(found: Iterable[FoundModel], default: str, directory: Path) -> tuple[FoundModel, ...]:
+    """By name, the default's first; of each the highest version first."""
+    ordered = sorted(found, key=lambda model: (model.name != default, model.name, -(model.version or 0)))
+    # The name of a model that has none in the archive is ours, so no default can be wrong about it.
+    if default and ordered[0].name != default and ordered[0].version is not None:
+        names = ", ".join(dict.fromkeys(model.name for model in ordered))
+        raise ModelLoadError(
+            f"SAGEMAKER_TFS_DEFAULT_MODEL_NAME is {default!r}, but {directory} has {names}. Set it to one of these, "
+            "or leave it out."
+        )
+    return tuple(ordered)
 
 
 def _files(directory: Path) -> Iterable[FoundModel]:
@@ -81,21 +108,14 @@ def _files(directory: Path) -> Iterable[FoundModel]:
                     yield FoundModel(framework, path)
 
 
-def _saved_models(directory: Path, version: int | None) -> Iterable[FoundModel]:
-    """The SavedModels, one for all versions in the same folder."""
+def _saved_models(directory: Path) -> Iterable[FoundModel]:
+    """The SavedModels, each version of each."""
     found = {path.parent for pattern in SAVED_MODELS for path in directory.glob(pattern) if _counts(path, directory)}
-    numbered = sorted(folder for folder in found if folder != directory and _is_version(folder.name))
-    for parent, folders in groupby(numbered, key=lambda folder: folder.parent):
-        versions = {int(folder.name): folder for folder in folders}
-        chosen = max(versions) if version is None else version
-        if chosen not in versions:
-            raise ModelLoadError(
-                f"Version {version} of the model is not in {parent}, which has {_numbers(versions)}. Ask for one of "
-                "these."
-            )
-        name = DEFAULT_NAME if parent == directory else parent.name
-        yield FoundModel("tensorflow", versions[chosen], name, chosen, tuple(sorted(versions)))
-    for folder in sorted(found - set(numbered)):
+    numbered = {folder for folder in found if folder != directory and _is_version(folder.name)}
+    for folder in sorted(numbered):
+        name = DEFAULT_NAME if folder.parent == directory else folder.parent.name
+        yield FoundModel("tensorflow", folder, name, int(folder.name))
+    for folder in sorted(found - numbered):
         if folder == directory:
             yield FoundModel("tensorflow", folder)
         elif folder.parent == directory:
@@ -108,10 +128,6 @@ def _is_version(name: str) -> bool:
 
 def _label(path: Path, directory: Path) -> str:
     return str((path / SAVED_MODEL if path.is_dir() else path).relative_to(directory))
-
-
-def _numbers(versions: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(versions)))
 
 
 def _counts(path: Path, directory: Path) -> bool:

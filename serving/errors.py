@@ -146,9 +146,21 @@ class UnknownInputError(BadRequestError):
 
 
 class UnknownSignatureError(BadRequestError):
-    """A signature that is not the one served."""
+    """A signature that the model does not have."""
 
     code = "unknown_signature"
+
+
+class InvalidAttributeError(BadRequestError):
+    """A custom attribute, or a part of a path that stands for one, that cannot be read."""
+
+    code = "invalid_attribute"
+
+
+class UnsupportedMethodError(BadRequestError):
+    """A method of TensorFlow Serving's that the model was not saved for."""
+
+    code = "unsupported_method"
 
 
 class ModelRejectedInputError(BadRequestError):
@@ -163,6 +175,13 @@ class NotFoundError(ServingError):
 
     status = HTTPStatus.NOT_FOUND
     code = "not_found"
+
+
+class UnknownModelError(ServingError):
+    """A model, or a version of one, that is not served."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "unknown_model"
 
 
 class MethodNotAllowedError(ServingError):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from serving.loader import Loaded
+from serving.loader import Loaded, Warmed
 from serving.preparation import Machine
 from serving.signature import TensorSpec
 
@@ -40,6 +40,7 @@ def as_json(loaded: Loaded) -> str:
             "choices": [{"name": c.name, "value": c.value, "reason": c.reason} for c in plan.choices],
         },
         "model": {"path": str(loaded.prepared.found.path)} | loaded.model.signature.as_json,
+        "others": [_other_as_json(other) for other in loaded.others],
         "batching": {
             "joins": loaded.warm_up.joins,
             "max_rows": loaded.warm_up.max_rows,
@@ -48,6 +49,11 @@ def as_json(loaded: Loaded) -> str:
         },
     }
     return json.dumps(document, indent=2)
+
+
+def _other_as_json(other: Warmed) -> dict[str, object]:
+    names = {"name": other.found.name, "version": other.found.version, "signature": other.model.signature.name}
+    return names | {"path": str(other.found.path)} | other.model.signature.as_json
 
 
 def machine_as_text(machine: Machine) -> str:
@@ -65,6 +71,9 @@ def _model_lines(loaded: Loaded) -> Iterator[str]:
     yield _line("model", f"{loaded.prepared.found.path} ({plan.framework})")
     yield from _tensors("inputs", loaded.model.signature.inputs)
     yield from _tensors("outputs", loaded.model.signature.outputs)
+    for other in loaded.others:
+        version = "" if other.found.version is None else f", version {other.found.version}"
+        yield _line("also", f"{other.found.name}{version}, signature {other.model.signature.name}")
     joined = f"up to {loaded.warm_up.max_rows} rows" if loaded.warm_up.joins else "off"
     yield _line("batching", f"{joined}: {loaded.warm_up.reason}")
     yield _line("plan", "")

@@ -1,4 +1,4 @@
-"""`POST /invocations`: the whole data path in one screen.
+"""`POST /invocations`, and TensorFlow Serving's `POST /v1/models/...`: the whole data path in one screen.
 
     decode -> validate -> admit -> batch -> run -> split -> encode
 
@@ -8,6 +8,7 @@ The first two and the last are here and in `serving.codecs`; the others are the 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ from serving.errors import (
 )
 from serving.mediatypes import negotiate
 from serving.rendering import render
+from serving.selection import HEADER as ATTRIBUTES
+from serving.selection import Selection, of_attributes
 from serving.service import Service
 from serving.signature import Outputs, Signature, row_count
 from serving.validation import validate
@@ -40,26 +43,47 @@ OFFLOAD_BYTES = 128 * 1024
 CLIENT_CLOSED = 499
 
 
-async def invoke(request: Request, service: Service) -> Response:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request's head asks for: the model, the format of the body and the formats of the answer."""
+
+    selection: Selection
+    content_type: str
+    accept: str
+
+
+async def invoke(request: Request, service: Service, asked: Asked) -> Response:
     """One request's way through the server. Raises ServingError."""
-    serving = service.serving()
-    signature = serving.signature
-    reader = of_content_type(request.headers.get("content-type", ""), service.formats)
-    writer = _writer(request, service, signature)
+    entry = service.catalogue().find(asked.selection)
+    signature = entry.signature(asked.selection.signature).signature
+    reader = of_content_type(asked.content_type, service.formats)
     body = await _body(request, service.settings.max_payload_bytes)
     decoded = await _offload(len(body), lambda: reader.decode(body, signature))
-    inputs = validate(decoded.inputs, signature)
+    serving = entry.signature(decoded.signature or signature.name)
+    writer = _writer(asked.accept, service, serving.signature)
+    inputs = validate(decoded.inputs, serving.signature)
     rows = row_count(inputs)
     outputs = await _unless_gone(request, serving.dispatcher.run(inputs))
     answer = await _offload(_size(outputs), lambda: writer.encode(outputs, decoded.form, rows))
     return Response(answer, media_type=writer.media_type)
 
 
-class Invocations:
-    """`/invocations` as an ASGI application: calls `invoke`, renders its errors, counts its answers."""
+def of_invocation(request: Request) -> Asked:
+    """What SageMaker passes on: the custom attributes, Content-Type and Accept. Raises InvalidAttributeError."""
+    headers = request.headers
+    selection = of_attributes(headers.get(ATTRIBUTES, ""))
+    return Asked(selection, headers.get("content-type", ""), ",".join(headers.getlist("accept")))
 
-    def __init__(self, service: Service) -> None:
+
+class Invocations:
+    """A route as an ASGI application: calls `invoke`, renders its errors, counts its answers.
+
+    `read_head` tells what a request asks for; `/invocations` and TensorFlow Serving's paths differ in that alone.
+    """
+
+    def __init__(self, service: Service, read_head: Callable[[Request], Asked] = of_invocation) -> None:
         self._service = service
+        self._read_head = read_head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -79,7 +103,7 @@ class Invocations:
 
     async def _answer(self, request: Request) -> Response:
         try:
-            return await invoke(request, self._service)
+            return await invoke(request, self._service, self._read_head(request))
         except ServingError as error:
             return render(error)
         except ClientDisconnect:
@@ -89,12 +113,11 @@ class Invocations:
             return render(ServingError())
 
 
-def _writer(request: Request, service: Service, signature: Signature) -> Format:
+def _writer(accept: str, service: Service, signature: Signature) -> Format:
     """The format of the answer, settled before the model runs for nothing."""
     by_type = {entry.media_type: entry for entry in service.formats}
-    accepted = ",".join(request.headers.getlist("accept"))
     chosen = negotiate(
-        accepted,
+        accept,
         list(by_type),
         service.settings.default_accept,
         lambda name: by_type[name].obstacle(signature),

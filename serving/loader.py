@@ -1,12 +1,13 @@
 """The model loader: prepared -> loaded -> tried in bf16 -> warmed up."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from serving import backends
 from serving.backends import Model
+from serving.discovery import FoundModel
 from serving.lifecycle import State
 from serving.precision import Trial, sample_for, try_bf16
 from serving.preparation import Prepared
@@ -18,11 +19,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model that is ready to answer. `trial` is what came of trying bf16, None where it was not on trial."""
+    """A model that is ready to answer, with what else is served beside it.
+
+    `trial` is what came of trying bf16, None where it was not on trial. `others` are the model's other
+    signatures, and those of the further versions and models of the archive.
+    """
 
     prepared: Prepared
     model: Model
     trial: Trial | None
+    warm_up: WarmUp
+    others: tuple["Warmed", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """One signature of one version of a model, ready to answer."""
+
+    found: FoundModel
+    model: Model
     warm_up: WarmUp
 
 
@@ -45,7 +60,27 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
         "run together" if warm.joins else "run one by one",
         warm.reason,
     )
-    return Loaded(prepared, model, trial, warm)
+    return Loaded(prepared, model, trial, warm, tuple(_others(prepared, model, settings)))
+
+
+def _others(prepared: Prepared, model: Model, settings: Settings) -> Iterator[Warmed]:
+    """Load and warm up what is served besides the default signature of the default model."""
+    yield from _warmed(prepared.found, _signatures(model)[1:], settings)
+    for found in prepared.others:
+        log.info("loading %s, version %s, from %s", found.name, found.version, found.path)
+        loaded = backends.load(found.framework, found.path, prepared.plan)
+        yield from _warmed(found, _signatures(loaded), settings)
+
+
+def _signatures(model: Model) -> Sequence[Model]:
+    """The model's signatures, itself first."""
+    return [model, *(other for other in model.alternatives.values() if other is not model)]
+
+
+def _warmed(found: FoundModel, models: Sequence[Model], settings: Settings) -> Iterator[Warmed]:
+    for model in models:
+        # Two rows tell whether requests may be joined; what is rarely asked for need not hold readiness up.
+        yield Warmed(found, model, warm_up(model, settings.max_batch if settings.batch else 1, seconds=0))
 
 
 def _settle_bf16(prepared: Prepared, model: Model, settings: Settings) -> tuple[Prepared, Model, Trial]:

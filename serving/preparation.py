@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serving.budget import Budget, cpu_budget
-from serving.discovery import FoundModel, find_model
+from serving.discovery import FoundModel, find_models
 from serving.plans import Plan, make_plan
 from serving.processor import Processor, detect
 from serving.settings import Settings
@@ -21,11 +21,12 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Where the model is, and how it will be run."""
+    """Where the model is, and how it will be run; `others` are the further versions and models of its archive."""
 
     machine: Machine
     found: FoundModel
     plan: Plan
+    others: tuple[FoundModel, ...] = ()
 
 
 def look_around() -> Machine:
@@ -34,11 +35,11 @@ def look_around() -> Machine:
 
 
 def prepare(settings: Settings, environment: Mapping[str, str]) -> Prepared:
-    """Find the model and make the plan. Raises ModelLoadError."""
+    """Find the models and make the plan, which is one for all of them. Raises ModelLoadError."""
     machine = look_around()
-    found = find_model(settings.model_dir)
+    found, *others = find_models(settings.model_dir, settings.default_model)
     plan = make_plan(found.framework, machine.processor, machine.budget, settings, environment)
-    return Prepared(machine, found, plan)
+    return Prepared(machine, found, plan, tuple(others))
 
 
 def apply_environment(plan: Plan) -> None:

@@ -1,23 +1,18 @@
-"""What the routes share: the state, the metrics and, once it is there, the model with its dispatcher."""
+"""What the routes share: the state, the metrics and, once they are loaded, the models with their dispatchers."""
 
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import groupby
 
+from serving.catalogue import FIRST_VERSION, Catalogue, Entry, Serving
 from serving.codecs import Format, formats
+from serving.discovery import FoundModel
 from serving.dispatcher import Dispatcher
 from serving.errors import NotReadyError
 from serving.lifecycle import Lifecycle
-from serving.loader import Loaded
+from serving.loader import Loaded, Warmed
 from serving.metrics import Metrics
 from serving.settings import Settings
 from serving.signature import Signature
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """A model in service."""
-
-    signature: Signature
-    dispatcher: Dispatcher
 
 
 class Service:
@@ -28,36 +23,53 @@ class Service:
         self.lifecycle = lifecycle
         self.metrics = Metrics()
         self.formats: tuple[Format, ...] = formats(settings.max_payload_bytes)
-        self._serving: Serving | None = None
+        self._catalogue: Catalogue | None = None
         lifecycle.listen(self.metrics.state)
 
     @property
     def signature(self) -> Signature | None:
-        """The model's signature once it is loaded."""
-        return self._serving.signature if self._serving else None
+        """The default model's signature once it is loaded."""
+        return self._catalogue.default.signature(None).signature if self._catalogue else None
 
-    def serving(self) -> Serving:
-        """The model in service. Raises NotReadyError until it is loaded.
+    def catalogue(self) -> Catalogue:
+        """The models in service. Raises NotReadyError until they are loaded.
 
         A server that is stopping still answers what reaches it: the caller sent it in good faith.
         """
-        if self._serving is None:
+        if self._catalogue is None:
             raise NotReadyError(f"expected a loaded model; the server is {self.lifecycle.state.value}")
-        return self._serving
+        return self._catalogue
 
     def put_in_service(self, loaded: Loaded) -> None:
-        """Take requests for this model from now on."""
-        dispatcher = Dispatcher(
-            loaded.model,
-            lanes=loaded.prepared.plan.lanes,
-            max_rows=loaded.warm_up.max_rows,
+        """Take requests for these models from now on."""
+        first = Warmed(loaded.prepared.found, loaded.model, loaded.warm_up)
+        together = groupby((first, *loaded.others), key=lambda warmed: warmed.found)
+        lanes = loaded.prepared.plan.lanes
+        self._catalogue = Catalogue([self._entry(found, list(warmed), lanes) for found, warmed in together])
+
+    def close(self) -> None:
+        """Let the lanes' threads end."""
+        if self._catalogue:
+            self._catalogue.close()
+
+    def _entry(self, found: FoundModel, signatures: list[Warmed], lanes: int) -> Entry:
+        """One version of a model; the first of its signatures is the default."""
+        named: dict[str, Signature] = {}
+        for warmed in signatures:
+            signature = warmed.model.signature
+            named[signature.name] = replace(signature, others=named)
+        served = {
+            warmed.model.signature.name: Serving(named[warmed.model.signature.name], self._dispatcher(warmed, lanes))
+            for warmed in signatures
+        }
+        return Entry(found.name, found.version or FIRST_VERSION, next(iter(served)), served)
+
+    def _dispatcher(self, warmed: Warmed, lanes: int) -> Dispatcher:
+        return Dispatcher(
+            warmed.model,
+            lanes=lanes,
+            max_rows=warmed.warm_up.max_rows,
             max_waiting=self.settings.max_queue,
             timeout=self.settings.timeout,
             metrics=self.metrics,
         )
-        self._serving = Serving(loaded.model.signature, dispatcher)
-
-    def close(self) -> None:
-        """Let the lanes' threads end."""
-        if self._serving:
-            self._serving.dispatcher.close()

@@ -90,6 +90,7 @@ def _setting(default: Any, takes: Takes, meaning: str, *names: str) -> Any:  # n
 
 PATH = Takes("a directory", Path)
 TEXT = Takes("a host name or address", str)
+NAME = Takes("a name", str.strip)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,12 @@ class Settings:
     host: str = _setting("0.0.0.0", TEXT, "address to listen on", "SERVING_HOST")  # noqa: S104 (SageMaker's rule)
     port: int = _setting(8080, _number(1, MAX_PORT), "port to listen on", "SAGEMAKER_BIND_TO_PORT", "SERVING_PORT")
     model_dir: Path = _setting(MODEL_DIR, PATH, "where the model is", "SERVING_MODEL_DIR")
+    default_model: str = _setting(
+        "",
+        NAME,
+        "model that answers where a request names none, if the archive has several (else the first by name)",
+        "SAGEMAKER_TFS_DEFAULT_MODEL_NAME",
+    )
     max_payload_mb: float = _setting(
         DEFAULT_PAYLOAD_MB,
         _number(0.001, 2048, float),

@@ -6,7 +6,7 @@ name; only an output can be anything but a tensor (ONNX sequences and maps).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -59,11 +59,15 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A model's inputs and outputs, in the model's own order; `name` is empty where signatures have none."""
+    """A model's inputs and outputs, in the model's own order; `name` is empty where signatures have none.
+
+    `others` are all signatures of the same model by name, for a request that asks for one in its body.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     name: str = ""
+    others: Mapping[str, "Signature"] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def input_names(self) -> list[str]:

@@ -48,8 +48,10 @@ class WarmUp:
         return self.max_rows > 1
 
 
-def warm_up(model: Model, max_rows: int) -> WarmUp:
+def warm_up(model: Model, max_rows: int, seconds: float = SECONDS) -> WarmUp:
     """Run the model at the batch sizes that will be used, up to `max_rows`; never raises for its failure.
+
+    After `seconds` no larger batch is begun; two rows are always tried.
 
     Synthetic values may be ones that the model cannot run on (an index, a length), so a failure is logged
     and only keeps requests apart.
@@ -69,7 +71,7 @@ def warm_up(model: Model, max_rows: int) -> WarmUp:
         return WarmUp(max_rows=1, reason=obstacle, rows=(1, 2), seconds=monotonic() - started)
     rows = [1, 2]
     try:
-        for larger in _larger_batches(model, free, max_rows, started + SECONDS):
+        for larger in _larger_batches(model, free, max_rows, started + seconds):
             rows.append(larger)  # noqa: PERF402 (those that ran count, though the next may fail)
         reason = "rows run together give what they give alone"
     except ServingError as error:

@@ -1,10 +1,11 @@
 """Models that need no framework, for tests of what is built around `serving.backends.Model`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 import numpy as np
 
+from serving.backends import Model
 from serving.errors import ModelRejectedInputError
 from serving.signature import Inputs, Outputs, Signature
 from signatures import one_input
@@ -23,6 +24,11 @@ class Recorder:
     def signature(self) -> Signature:
         """Of one float32 input unless told otherwise."""
         return self._signature
+
+    @property
+    def alternatives(self) -> Mapping[str, Model]:
+        """None, unless a test says otherwise."""
+        return {}
 
     @property
     def rows(self) -> list[int]:

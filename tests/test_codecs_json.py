@@ -1,5 +1,6 @@
 """JSON: the forms of requests, the forms of answers, and numbers that come back as they went."""
 
+import base64
 import json
 from contextlib import suppress
 from dataclasses import replace
@@ -22,9 +23,9 @@ from serving.errors import (
     UnknownSignatureError,
     WrongTypeError,
 )
-from serving.signature import Array, Outputs, Value
+from serving.signature import Array, Dimension, Outputs, Signature, Value
 from serving.validation import validate
-from signatures import TWO_INPUTS, one_input
+from signatures import TWO_INPUTS, one_input, spec
 
 
 def decoded(body: str | bytes, *shape: int | str, dtype: str = "float32") -> tuple[Form, list[Any]]:
@@ -297,6 +298,78 @@ def test_a_signature_that_is_not_served_is_refused() -> None:
     named = replace(one_input(), name="serving_default")
     body = b'{"signature_name": "%s", "instances": [[1, 2, 3]]}'
     assert codec.decode(body % b"serving_default", named).form is Form.ROW
-    with pytest.raises(UnknownSignatureError, match="expected 'serving_default', got 'other'"):
+    with pytest.raises(UnknownSignatureError, match="expected one of 'serving_default', got 'other'"):
         codec.decode(body % b"other", named)
     assert codec.decode(body % b"other", one_input()).form is Form.ROW
+
+
+def test_the_signature_that_the_body_names_is_the_one_that_reads_it() -> None:
+    signatures: dict[str, Signature] = {}
+    signatures["first"] = replace(one_input(), name="first", others=signatures)
+    signatures["second"] = replace(TWO_INPUTS, name="second", others=signatures)
+    row = {"a": [1, 2, 3], "b": [4, 5]}
+    body = json.dumps({"signature_name": "second", "instances": [row]}).encode()
+    assert codec.decode(body, signatures["first"]).signature == "second"
+    assert set(codec.decode(body, signatures["first"]).inputs) == {"a", "b"}
+    default = json.dumps({"signature_name": "", "instances": [[1, 2, 3]]}).encode()
+    assert codec.decode(default, signatures["first"]).signature is None
+    with pytest.raises(UnknownSignatureError, match="expected one of 'first', 'second', got 3"):
+        codec.decode(b'{"signature_name": 3, "instances": [[1, 2, 3]]}', signatures["first"])
+
+
+def b64(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
+
+
+PICTURE = b"\xff\xd8\x00"
+
+
+@pytest.mark.parametrize(
+    ("document", "shape", "wanted"),
+    [
+        ({"instances": [b64(PICTURE), b64(b"")]}, ("N",), [PICTURE, b""]),
+        ({"instances": [{"x": b64(PICTURE)}, {"x": "text"}]}, ("N",), [PICTURE, "text"]),
+        ({"instances": [[b64(PICTURE), "text"]]}, ("N", 2), [[PICTURE, "text"]]),
+        ({"inputs": [b64(PICTURE)]}, ("N",), [PICTURE]),
+        ({"inputs": {"x": [b64(PICTURE)]}}, ("N",), [PICTURE]),
+        ({"inputs": b64(PICTURE)}, (), PICTURE),
+        ([b64(PICTURE)], ("N",), [PICTURE]),
+        (b64(PICTURE), ("N",), [PICTURE]),
+    ],
+)
+def test_bytes_come_as_base64_where_text_belongs(document: Any, shape: tuple[Dimension, ...], wanted: Any) -> None:  # noqa: ANN401
+    signature = one_input("string", shape)
+    inputs = validate(codec.decode(json.dumps(document).encode(), signature).inputs, signature)
+    assert inputs["x"].tolist() == wanted
+
+
+@pytest.mark.parametrize("text", ['"a"', '"a b="', '"=="', '"YQ==\\n"', "3", "null", '["YQ=="]'])
+def test_what_is_no_base64_is_refused(text: str) -> None:
+    with pytest.raises(WrongTypeError, match="input 'x': expected base64"):
+        codec.decode(b'{"instances": [{"b64": %s}]}' % text.encode(), one_input("string", ("N",)))
+
+
+def test_base64_is_no_number_and_a_name_where_an_input_is_called_so() -> None:
+    with pytest.raises(WrongTypeError, match="expected numbers or text, got an object"):
+        codec.decode(b'{"instances": [{"x": {"b64": "YQ=="}}]}', one_input())
+    named = Signature((spec("b64"),), one_input().outputs)
+    assert codec.decode(b'{"instances": [{"b64": [1, 2, 3]}]}', named).inputs["b64"].tolist() == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("y", b"\xff", '{"b64":"/w=="}'),
+        ("y", b"\xff\x00", '{"b64":"/wA="}'),
+        ("y", "a", '"a"'),
+        ("y_bytes", "a", '{"b64":"YQ=="}'),
+        ("y_bytes", b"\xff", '{"b64":"/w=="}'),
+    ],
+)
+def test_bytes_are_written_as_base64(name: str, value: Any, text: str) -> None:  # noqa: ANN401
+    values = np.empty(2, dtype=object)
+    values[:] = [value, "b"]
+    written = codec.encode({name: values}, Form.ROW, 2).decode()
+    assert written.startswith('{"predictions":[' + text)
+    assert codec.row_values({name: values}, 2)[0].decode() == text
+    assert codec.encode({"y_bytes": np.ones(1)}, Form.ROW, 1) == b'{"predictions":[1.0]}'

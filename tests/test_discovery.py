@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.discovery import FoundModel, find_model
+from serving.discovery import FoundModel, find_model, find_models
 from serving.errors import ModelLoadError
 
 
@@ -117,26 +117,40 @@ def test_a_saved_model_is_a_folder_with_its_name_and_version(
     tmp_path: Path, folder: str, name: str, version: int | None
 ) -> None:
     directory = holding(tmp_path, *(f"{folder}/{part}".lstrip("/") for part in SAVED), "code/inference.py")
-    versions = () if version is None else (version,)
-    assert find_model(directory) == FoundModel("tensorflow", directory / folder, name, version, versions)
+    assert find_models(directory) == (FoundModel("tensorflow", directory / folder, name, version),)
 
 
-def test_of_several_versions_the_highest_by_number_is_taken(tmp_path: Path) -> None:
+def test_of_several_versions_the_highest_by_number_comes_first(tmp_path: Path) -> None:
     directory = holding(tmp_path, *(f"net/{version}/saved_model.pb" for version in ("9", "10", "2")))
-    assert find_model(directory) == FoundModel("tensorflow", directory / "net/10", "net", 10, (2, 9, 10))
-    assert find_model(directory, version=2).path == directory / "net/2"
+    assert find_models(directory) == tuple(
+        FoundModel("tensorflow", directory / f"net/{version}", "net", version) for version in (10, 9, 2)
+    )
 
 
-def test_a_version_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
-    directory = holding(tmp_path, "net/1/saved_model.pb", "net/3/saved_model.pb")
-    with pytest.raises(ModelLoadError, match=r"Version 2 of the model is not in .*/net, which has 1, 3\."):
-        find_model(directory, version=2)
+@pytest.mark.parametrize(("default", "first"), [("", "a"), ("a", "a"), ("b", "b")])
+def test_of_several_saved_models_the_default_comes_first(tmp_path: Path, default: str, first: str) -> None:
+    directory = holding(tmp_path, "b/1/saved_model.pb", "a/3/saved_model.pb", "b/2/saved_model.pb")
+    found = find_models(directory, default)
+    assert {(model.name, model.version) for model in found} == {("a", 3), ("b", 2), ("b", 1)}
+    assert found[0].name == first
+    assert found[0].version == max(model.version or 0 for model in found if model.name == first)
+
+
+def test_a_default_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    directory = holding(tmp_path, "b/1/saved_model.pb", "a/3/saved_model.pb", "b/2/saved_model.pb")
+    with pytest.raises(ModelLoadError, match=r"SAGEMAKER_TFS_DEFAULT_MODEL_NAME is 'c', but .* has a, b\."):
+        find_models(directory, "c")
+
+
+def test_a_model_without_a_name_of_its_own_goes_by_any(tmp_path: Path) -> None:
+    assert find_models(holding(tmp_path, "model.onnx"), "c")[0].framework == "onnx"
 
 
 @pytest.mark.parametrize(
     ("names", "listed"),
     [
-        (("a/1/saved_model.pb", "b/1/saved_model.pb"), "a/1/saved_model.pb, b/1/saved_model.pb"),
+        (("a/net/1/saved_model.pb", "b/net/1/saved_model.pb"), "a/net/1/saved_model.pb, b/net/1/saved_model.pb"),
+        (("a/saved_model.pb", "b/1/saved_model.pb"), "a/saved_model.pb, b/1/saved_model.pb"),
         (("saved_model.pb", "1/saved_model.pb"), "1/saved_model.pb, saved_model.pb"),
         (("1/saved_model.pb", "model.onnx"), "1/saved_model.pb, model.onnx"),
         (("a.keras", "b.h5"), "a.keras, b.h5"),

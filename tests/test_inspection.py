@@ -10,7 +10,7 @@ from models import Recorder
 from serving import inspection
 from serving.budget import Budget
 from serving.discovery import FoundModel
-from serving.loader import Loaded
+from serving.loader import Loaded, Warmed
 from serving.plans import make_plan
 from serving.preparation import Machine, Prepared
 from serving.processor import Processor
@@ -92,6 +92,20 @@ def test_everything_is_told_for_people() -> None:
     assert told["batching"] == "up to 4 rows: rows run together give what they give alone"
     for choice in ONE.prepared.plan.choices:
         assert any(f"{choice.name} = {choice.value}" in line and choice.reason in line for line in text.splitlines())
+
+
+def test_what_else_is_served_is_told() -> None:
+    signature = replace(one_input(), name="tripled")
+    model = Recorder(lambda inputs: {"y": inputs["x"]}, signature)
+    found = FoundModel("tensorflow", MODEL_DIR / "half/1", "half", 1)
+    unversioned = replace(found, version=None)
+    several = replace(ONE, others=tuple(Warmed(one, model, warm_up(model, 1)) for one in (found, unversioned)))
+    (first, _) = json.loads(inspection.as_json(several))["others"]
+    assert (first["name"], first["version"], first["signature"]) == ("half", 1, "tripled")
+    assert first["inputs"][0]["name"] == "x"
+    lines = list(sections(inspection.as_text(several)))
+    assert ("also", "half, version 1, signature tripled") in lines
+    assert ("also", "half, signature tripled") in lines
 
 
 def test_several_inputs_have_a_line_each() -> None:

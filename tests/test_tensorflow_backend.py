@@ -105,7 +105,7 @@ def loaded(path: Path) -> Model:
 
 
 def alternatives(model: Model) -> dict[str, Model]:
-    return dict(model.alternatives)  # type: ignore[attr-defined]
+    return dict(model.alternatives)
 
 
 def deviation(answer: object, expected: Array) -> float:

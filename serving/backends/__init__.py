@@ -26,6 +26,11 @@ class Model(Protocol):
         """Its inputs and outputs."""
         ...
 
+    @property
+    def alternatives(self) -> Mapping[str, "Model"]:
+        """All of its signatures by name, this one included; empty for a format that knows but one."""
+        ...
+
     def run(self, inputs: Inputs) -> Outputs:
         """Run it on validated arrays; called from several threads at once.
 

@@ -1,15 +1,17 @@
 """ONNX models on ONNX Runtime's CPU provider."""
 
 import mmap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
 from serving.plans import Plan
-from serving.signature import STRING, Dimension, Inputs, Kind, Outputs, Signature, TensorSpec
+from serving.signature import STRING, Array, Dimension, Inputs, Kind, Outputs, Signature, TensorSpec
 
 # ONNX Runtime's names of the element types that numpy has too. bfloat16, the float8 types and the 4-bit
 # ones have no numpy dtype, and ONNX Runtime loads no model with complex tensors.
@@ -50,6 +52,11 @@ class OnnxModel:
         """The graph's inputs and outputs."""
         return self._signature
 
+    @property
+    def alternatives(self) -> Mapping[str, "OnnxModel"]:
+        """None: an ONNX model is one graph."""
+        return {}
+
     def run(self, inputs: Inputs) -> Outputs:
         """Run the graph.
 
@@ -58,12 +65,21 @@ class OnnxModel:
             ModelFailedError: anything else that went wrong.
         """
         try:
-            values = self._session.run(self._output_names, inputs)
-        except InvalidArgument as error:
+            values = self._session.run(self._output_names, {name: _text(array) for name, array in inputs.items()})
+        except (InvalidArgument, UnicodeDecodeError) as error:
             raise ModelRejectedInputError from error
         except Exception as error:
             raise ModelFailedError from error
         return dict(zip(self._output_names, values, strict=True))
+
+
+def _text(array: Array) -> Array:
+    """Strings as ONNX has them, which are text: bytes must be UTF-8. Raises UnicodeDecodeError."""
+    if array.dtype != object or not any(isinstance(value, bytes) for value in array.flat):
+        return array
+    text = np.empty(array.size, dtype=object)
+    text[:] = [value.decode() if isinstance(value, bytes) else value for value in array.flat]
+    return text.reshape(array.shape)
 
 
 def load(path: Path, plan: Plan) -> OnnxModel:

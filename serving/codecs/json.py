@@ -14,16 +14,21 @@ over the batch, say) takes column form whatever the request's: "predictions" alw
 NaN and infinity: JSON has none, Python's json, TensorFlow Serving and so AWS's containers write them as
 the bare words NaN, Infinity and -Infinity. So do we, in both directions, so that what was sent can come
 back; `null` is never a number.
+
+Bytes: JSON has none. `{"b64": "..."}` stands for them, in requests wherever text belongs, in answers in the
+outputs whose names end in `_bytes` (TensorFlow Serving's rule), and wherever text would be no UTF-8.
 """
 
 import json
+from base64 import b64encode
+from dataclasses import replace
 from math import isinf
 from typing import Any
 
 import numpy as np
 import orjson
 
-from serving.codecs.layout import from_columns, from_rows
+from serving.codecs.layout import BASE64, from_columns, from_rows
 from serving.codecs.request import Decoded, Form
 from serving.errors import InvalidJsonError, UnknownSignatureError, quoted
 from serving.signature import Array, Outputs, Signature, Value, is_per_row
@@ -31,6 +36,7 @@ from serving.signature import Array, Outputs, Signature, Value, is_per_row
 FORMS = '{"instances": [...]}, {"inputs": ...} or an array'
 # TensorFlow Serving's clients may name the signature. ONNX's have no name, so there any will do.
 SIGNATURE_KEY = "signature_name"
+BINARY_ENDING = "_bytes"
 NON_FINITE_WORDS = (b"NaN", b"Infinity")
 # Dtypes that orjson writes from a numpy array as it stands.
 ORJSON_KINDS = "iufb"
@@ -65,13 +71,42 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value may come)
 
 def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
     """Write an answer of `rows` rows in the request's form."""
+    outputs = _with_binary(outputs)
     if form is Form.ROW and all(is_per_row(value, rows) for value in outputs.values()):
         return b'{"predictions":' + _rows(outputs, rows) + b"}"
     return b'{"outputs":' + _columns(outputs) + b"}"
 
 
+def _with_binary(outputs: Outputs) -> Outputs:
+    return {name: _in_base64(value) if name.endswith(BINARY_ENDING) else value for name, value in outputs.items()}
+
+
+def _in_base64(value: Value) -> Value:
+    """An array of text as one of objects that stand for its bytes; anything else is as it was."""
+    if not isinstance(value, np.ndarray) or value.dtype != object:
+        return value
+    encoded = np.empty(value.size, dtype=object)
+    encoded[:] = [_base64(text.encode() if isinstance(text, str) else text) for text in value.flat]
+    return encoded.reshape(value.shape)
+
+
+def _text_or_base64(value: bytes) -> str | dict[str, str]:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return _base64(value)
+
+
+def _base64(value: bytes) -> dict[str, str]:
+    return {BASE64: b64encode(value).decode("ascii")}
+
+
 def row_values(outputs: Outputs, rows: int) -> list[bytes]:
     """One JSON text a row: the value, or an object by name when there are several outputs."""
+    return _row_values(_with_binary(outputs), rows)
+
+
+def _row_values(outputs: Outputs, rows: int) -> list[bytes]:
     if len(outputs) == 1:
         (values,) = outputs.values()
         return [write(_element(values, row)) for row in range(rows)]
@@ -99,14 +134,26 @@ def _from_object(document: dict[str, Any], signature: Signature) -> Decoded:
         return from_rows([document], signature)
     if len(forms) > 1 or document.keys() - forms - {SIGNATURE_KEY}:
         raise InvalidJsonError(f"expected one of {FORMS}, got an object with the keys {quoted(sorted(document))}")
-    asked_for = document.get(SIGNATURE_KEY, signature.name)
-    if signature.name and asked_for != signature.name:
-        raise UnknownSignatureError(f"{SIGNATURE_KEY}: expected {quoted(signature.name)}, got {quoted(asked_for)}")
+    chosen = _chosen(document, signature)
     if "inputs" in document:
-        return from_columns(document["inputs"], signature)
-    if not isinstance(document["instances"], list):
+        decoded = from_columns(document["inputs"], chosen)
+    elif isinstance(document["instances"], list):
+        decoded = from_rows(document["instances"], chosen)
+    else:
         raise InvalidJsonError(f'"instances": expected an array of rows, got {quoted(document["instances"])}')
-    return from_rows(document["instances"], signature)
+    return decoded if chosen is signature else replace(decoded, signature=chosen.name)
+
+
+def _chosen(document: dict[str, Any], signature: Signature) -> Signature:
+    """The signature that the document names, the given one where it names none."""
+    asked_for = document.get(SIGNATURE_KEY, signature.name)
+    # TensorFlow Serving takes an empty name for none.
+    if asked_for in ("", signature.name) or not signature.name:
+        return signature
+    if not isinstance(asked_for, str) or asked_for not in signature.others:
+        names = ", ".join(map(quoted, signature.others)) or quoted(signature.name)
+        raise UnknownSignatureError(f"{SIGNATURE_KEY}: expected one of {names}, got {quoted(asked_for)}")
+    return signature.others[asked_for]
 
 
 def _is_one_row(array: list[Any], signature: Signature) -> bool:
@@ -123,7 +170,7 @@ def _rows(outputs: Outputs, rows: int) -> bytes:
     if len(outputs) == 1:
         (values,) = outputs.values()
         return write(values)
-    return b"[" + b",".join(row_values(outputs, rows)) + b"]"
+    return b"[" + b",".join(_row_values(outputs, rows)) + b"]"
 
 
 def _columns(outputs: Outputs) -> bytes:
@@ -139,7 +186,8 @@ def _object(members: dict[str, bytes]) -> bytes:
 
 def _element(values: Value, row: int) -> Value:
     if isinstance(values, np.ndarray):
-        return np.asarray(values[row])
+        # Not `values[row]`, from which numpy would make of bytes a string that ends at their last byte but zeros.
+        return values[row : row + 1].reshape(values.shape[1:])
     assert isinstance(values, list)  # is_per_row said so  # noqa: S101
     element: Value = values[row]
     return element
@@ -181,7 +229,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a runtime puts into its
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return _text_or_base64(value)
     if isinstance(value, complex):
         return [value.real, value.imag]
     return value

@@ -3,8 +3,11 @@
 Row form holds one element a row; with several inputs an element is an object by input name. Column form
 holds one array an input. The signature decides only where a form leaves room: whether a bare flat array
 is one row or many, and which trailing axes of size 1 a scalar may leave out.
+
+Where text belongs, `{"b64": "..."}` stands for bytes in base64, as in TensorFlow Serving: JSON has no bytes.
 """
 
+import base64
 from types import NoneType
 from typing import Any
 
@@ -19,9 +22,11 @@ from serving.errors import (
     WrongTypeError,
     quoted,
 )
-from serving.signature import Array, Signature, TensorSpec
+from serving.signature import STRING, Array, Signature, TensorSpec
 
 WIDE_INTEGERS = frozenset({"int64", "uint64"})
+TEXT = frozenset({str, bytes})
+BASE64 = "b64"
 
 
 def from_rows(rows: list[Any], signature: Signature) -> Decoded:
@@ -33,7 +38,7 @@ def from_rows(rows: list[Any], signature: Signature) -> Decoded:
     """
     if not rows:
         raise EmptyBatchError
-    if any(isinstance(row, dict) for row in rows):
+    if any(isinstance(row, dict) and not _is_bytes(row, signature) for row in rows):
         columns = _named_columns(rows, signature)
     elif len(signature.inputs) == 1:
         columns = {signature.inputs[0].name: rows}
@@ -50,7 +55,7 @@ def from_columns(columns: Any, signature: Signature) -> Decoded:  # noqa: ANN401
     Raises:
         BadRequestError: a subclass for a missing or unknown input, or what is no array.
     """
-    if not isinstance(columns, dict):
+    if not isinstance(columns, dict) or _is_bytes(columns, signature):
         if len(signature.inputs) != 1:
             raise MissingInputError(f"expected an object with the inputs {_names(signature)}, got {_what(columns)}")
         columns = {signature.inputs[0].name: columns}
@@ -76,14 +81,18 @@ def to_array(nested: Any, spec: TensorSpec) -> Array:  # noqa: ANN401 (any JSON 
 
     Raises:
         RaggedArrayError: rows of different lengths.
-        WrongTypeError: null, objects, a mixture of text and numbers, or integers of more than 64 bits.
+        WrongTypeError: null, objects, a mixture of text and numbers, integers of more than 64 bits, or what is
+            not base64 where it should be.
     """
     what = f"input {quoted(spec.name)}"
     sorts = _sorts(nested)
+    if dict in sorts and spec.dtype == STRING:
+        nested = _with_bytes(nested, what)
+        sorts = _sorts(nested)
     for odd in sorts & {NoneType, dict}:
         raise WrongTypeError(f"{what}: expected numbers or text, got {_what(odd())} among the values")
-    is_text = str in sorts
-    if is_text and len(sorts) > 1:
+    is_text = not sorts.isdisjoint(TEXT)
+    if is_text and not sorts <= TEXT:
         raise WrongTypeError(f"{what}: expected numbers or text, got a mixture of both")
     if bool in sorts and len(sorts) > 1:
         raise WrongTypeError(f"{what}: expected numbers or booleans, got a mixture of both")
@@ -105,6 +114,30 @@ def _named_columns(rows: list[Any], signature: Signature) -> dict[str, list[Any]
         if row.keys() != rows[0].keys() or number == 0:
             check_names(row, signature, where=f" in row {number}")
     return {name: [row[name] for row in rows] for name in signature.input_names}
+
+
+def _is_bytes(value: dict[str, Any], signature: Signature) -> bool:
+    """Whether an object stands for bytes and not for inputs by name."""
+    return value.keys() == {BASE64} and [spec.dtype for spec in signature.inputs] == [STRING]
+
+
+def _with_bytes(nested: Any, what: str) -> Any:  # noqa: ANN401 (any JSON value may come)
+    """The nested lists with bytes in the place of each object that stands for some; other objects stay."""
+    root = [nested]
+    lists = [root]
+    while lists:
+        for values in lists:
+            values[:] = [_from_base64(v, what) if isinstance(v, dict) and v.keys() == {BASE64} else v for v in values]
+        lists = [value for values in lists for value in values if isinstance(value, list)]
+    return root[0]
+
+
+def _from_base64(value: dict[str, Any], what: str) -> bytes:
+    text = value[BASE64]
+    try:
+        return base64.b64decode(text.encode("ascii"), validate=True)
+    except (AttributeError, ValueError):
+        raise WrongTypeError(f"{what}: expected base64 in {quoted(BASE64)}, got {quoted(text)}") from None
 
 
 def _with_unit_axes(array: Array, spec: TensorSpec) -> Array:

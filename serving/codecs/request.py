@@ -15,7 +15,11 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A request's arrays as the body gave them: dtypes and shapes not yet held against the signature."""
+    """A request's arrays as the body gave them: dtypes and shapes not yet held against the signature.
+
+    `signature` is the name of the one that they are for, if the body names it.
+    """
 
     inputs: Inputs
     form: Form
+    signature: str | None = None

@@ -37,6 +37,16 @@ def half_plus(path: Path, addend: float = 2.0) -> Path:
     return path
 
 
+def binary(path: Path) -> Path:
+    """`x` string [N] -> `same_bytes` and `same` string [N], `length` int32 [N]: the number of its bytes."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    def run(x: Any) -> dict[str, Any]:  # noqa: ANN401
+        return {"same_bytes": tf.identity(x), "same": tf.identity(x), "length": tf.strings.length(x)}
+
+    return function(path, run, tf.TensorSpec([None], tf.string, "x"))
+
+
 def rows(path: Path) -> Path:
     """`x` float32 [N, 3] -> `y` [N, 3] = 2 x."""
     import tensorflow as tf  # noqa: PLC0415

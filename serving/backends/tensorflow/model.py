@@ -59,7 +59,7 @@ class TensorFlowModel:
     """
 
     def __init__(self, name: str, endpoint: Endpoint, alternatives: Mapping[str, "TensorFlowModel"]) -> None:
-        self.alternatives = alternatives
+        self._alternatives = alternatives
         self._signature = Signature(
             tuple(_spec("input", key, tensor) for key, tensor in endpoint.inputs.items()),
             tuple(_spec("output", key, tensor) for key, tensor in endpoint.outputs.items()),
@@ -71,6 +71,11 @@ class TensorFlowModel:
     def signature(self) -> Signature:
         """The names as TensorFlow Serving shows them."""
         return self._signature
+
+    @property
+    def alternatives(self) -> Mapping[str, "TensorFlowModel"]:
+        """All signatures of the model by name."""
+        return self._alternatives
 
     def run(self, inputs: Inputs) -> Outputs:
         """Run the function.
