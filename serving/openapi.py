@@ -101,6 +101,8 @@ def _schema(signature: Signature) -> Document:
 
 
 def _array_schema(spec: TensorSpec, shape: Sequence[int | str]) -> Document:
+    if spec.any_rank:
+        return {}
     schema: Document = {"type": JSON_TYPES["O" if spec.dtype == STRING else spec.numpy_dtype.kind]}
     for size in reversed(shape):
         schema = {"type": "array", "items": schema}

@@ -32,12 +32,14 @@ class TensorSpec:
     `dtype` is numpy's name for the element type, or "string" (held in object arrays of `str`). `kind` is
     "maps" for a sequence of one dict a row (what a classifier's ZipMap gives), "other" for any further
     sequence, map or optional; their `shape` is empty and their `dtype` the runtime's own description.
+    `any_rank` is an input that takes any number of dimensions; its `shape` is empty.
     """
 
     name: str
     dtype: str
     shape: tuple[Dimension, ...]
     kind: Kind = "tensor"
+    any_rank: bool = False
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -49,12 +51,13 @@ class TensorSpec:
         """For people: `float32 [batch, 3, 224, 224]`."""
         if self.kind != "tensor":
             return self.dtype
-        return f"{self.dtype} {described_shape(self.shape)}"
+        return f"{self.dtype} {'of any shape' if self.any_rank else described_shape(self.shape)}"
 
     @property
     def as_json(self) -> dict[str, object]:
-        """For machines: name, dtype, shape (names for free dimensions), kind."""
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape), "kind": self.kind}
+        """For machines: name, dtype, shape (names for free dimensions; null where any will do), kind."""
+        shape = None if self.any_rank else list(self.shape)
+        return {"name": self.name, "dtype": self.dtype, "shape": shape, "kind": self.kind}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,13 @@ def validate(inputs: Inputs, signature: Signature) -> Inputs:
 def _check_shape(array: Array, spec: TensorSpec, sizes: dict[str, int]) -> None:
     """Check one input; `sizes` remembers what each named dimension was in the inputs before it."""
     expected = f"input {quoted(spec.name)}: expected shape {described_shape(spec.shape)}"
-    if array.ndim != len(spec.shape):
+    if spec.any_rank:
+        expected = f"input {quoted(spec.name)}: expected an array"
+    elif array.ndim != len(spec.shape):
         raise WrongRankError(
             f"{expected} ({len(spec.shape)} dimensions), got {list(array.shape)} ({array.ndim} dimensions)"
         )
-    for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=True)):
+    for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=not spec.any_rank)):
         if isinstance(wanted, str):
             before = sizes.setdefault(wanted, size)
             if before != size:

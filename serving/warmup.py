@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 # Sizes tried in turn for free axes that are not the batch: tokens, small pictures, ImageNet's pictures.
 FREE_SIZES = (8, 32, 224)
+# Instead of a size, for an input that takes any shape: a row of it is a single value.
+NO_AXIS = 0
 # Batches double up to the largest as long as warm-up is within this: readiness must not wait for long.
 SECONDS = 5.0
 # Joint and separate runs may differ by rounding, in bf16 by up to 2^-8 of the largest value; a model that
@@ -95,17 +97,24 @@ def _larger_batches(model: Model, free: int, max_rows: int, deadline: float) -> 
 def synthesise(signature: Signature, rows: int, free: int, seed: int = 0) -> Inputs:
     """Valid inputs of `rows` rows: numbers in [0, 1), integers 0 and 1 (which index any table), text.
 
-    Free axes but the first get the size `free`, unless they bear a first one's name. Equal arguments give
-    equal values.
+    Free axes but the first get the size `free`, unless they bear a first one's name. An input of any shape
+    has rows of `free` values, or of one where that is NO_AXIS. Equal arguments give equal values.
     """
     random = np.random.default_rng(seed)
     first = {spec.shape[0] for spec in signature.inputs if spec.shape}
     sizes = {name: rows if name in first else free for spec in signature.inputs for name in spec.shape}
-    return {spec.name: _values(spec, sizes, random) for spec in signature.inputs}
+    any_shape = (rows,) if free == NO_AXIS else (rows, free)
+    return {
+        spec.name: _values(spec, any_shape if spec.any_rank else _sized(spec.shape, sizes), random)
+        for spec in signature.inputs
+    }
 
 
-def _values(spec: TensorSpec, sizes: Mapping[Dimension, int], random: np.random.Generator) -> Array:
-    shape = [size if isinstance(size, int) else sizes[size] for size in spec.shape]
+def _sized(shape: Sequence[Dimension], sizes: Mapping[Dimension, int]) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else sizes[size] for size in shape)
+
+
+def _values(spec: TensorSpec, shape: tuple[int, ...], random: np.random.Generator) -> Array:
     if spec.dtype == STRING:
         return np.full(shape, "a", dtype=object)
     if spec.numpy_dtype.kind in "fc":
@@ -119,7 +128,7 @@ def free_size(model: Model, rows: int = 1) -> int:
     Raises:
         ServingError: it runs with none of them; this is the last one's error.
     """
-    for size in FREE_SIZES:
+    for size in (*FREE_SIZES, NO_AXIS) if any(spec.any_rank for spec in model.signature.inputs) else FREE_SIZES:
         try:
             model.run(synthesise(model.signature, rows, size))
         except ServingError as error:

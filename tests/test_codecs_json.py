@@ -317,6 +317,19 @@ def test_the_signature_that_the_body_names_is_the_one_that_reads_it() -> None:
         codec.decode(b'{"signature_name": 3, "instances": [[1, 2, 3]]}', signatures["first"])
 
 
+@pytest.mark.parametrize("body", ["[1,2,3]\n[4,5,6]", "[1,2,3][4,5,6]", ' {"x": [1,2,3]} \t\n\n{"x": [4,5,6]}\n'])
+def test_arrays_and_objects_side_by_side_are_rows(body: str) -> None:
+    assert decoded(body) == (Form.ROW, [[1, 2, 3], [4, 5, 6]])
+
+
+@pytest.mark.parametrize(
+    "body", ["[1,2,3] 4", "[1,2,3][4,5", "[1,2,3]]", "[1][" * 3, "[1]" + "[" * 100_000, "[1e999][1]"]
+)
+def test_what_only_begins_so_is_no_json(body: str) -> None:
+    with pytest.raises(InvalidJsonError):
+        decoded(body)
+
+
 def b64(value: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode()}
 

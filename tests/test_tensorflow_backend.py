@@ -35,6 +35,7 @@ from serving.plans.tensorflow import FROZEN_WEIGHTS
 from serving.processor import Processor
 from serving.settings import Settings
 from serving.signature import Array, TensorSpec
+from serving.validation import validate
 from serving.warmup import warm_up
 
 PLAN: Final = make_plan(
@@ -297,11 +298,18 @@ def test_code_in_a_keras_file_is_not_run(tmp_path: Path, tf: ModuleType) -> None
     assert "model.export(path)" in complaint(tmp_path / "model.keras")
 
 
-def test_types_and_shapes_that_cannot_be_served_are_told(tmp_path: Path, tf: ModuleType) -> None:
+def test_types_that_cannot_be_served_are_told(tmp_path: Path) -> None:
     assert "input 'x' is of type bfloat16" in complaint(keras_models.identity(tmp_path / "b", "bfloat16"))
     assert "input 'x' is of type complex64" in complaint(keras_models.identity(tmp_path / "c", "complex64"))
-    unranked = keras_models.function(tmp_path / "u", lambda x: {"y": x}, tf.TensorSpec(None, tf.float32, "x"))
-    assert "input 'x' has no rank" in complaint(unranked)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 1, 2)])
+def test_an_input_without_a_rank_takes_any_shape(tmp_path: Path, tf: ModuleType, shape: tuple[int, ...]) -> None:
+    model = loaded(keras_models.function(tmp_path / "u", lambda x: {"y": x * 2}, tf.TensorSpec(None, tf.float32, "x")))
+    assert model.signature.inputs == (TensorSpec("x", "float32", (), any_rank=True),)
+    inputs = validate({"x": np.ones(shape)}, model.signature)
+    assert same(model.run(inputs)["y"], np.full(shape, 2, np.float32))
+    assert not warm_up(model, 4).joins
 
 
 # --- running

@@ -16,7 +16,7 @@ from serving.errors import (
     WrongDimensionError,
     WrongRankError,
 )
-from serving.signature import Array, Dimension
+from serving.signature import Array, Dimension, TensorSpec
 from serving.validation import validate
 from signatures import TWO_INPUTS, one_input, spec, taking
 
@@ -80,6 +80,14 @@ def test_shapes_are_checked_before_values() -> None:
 
 def test_an_axis_other_than_the_first_may_be_empty() -> None:
     assert validate({"x": np.ones((2, 0))}, one_input(shape=("N", "L")))["x"].shape == (2, 0)
+
+
+def test_an_input_of_any_shape_takes_all_but_no_rows() -> None:
+    signature = taking(TensorSpec("x", "float32", (), any_rank=True))
+    assert validate({"x": np.ones((2, 3))}, signature)["x"].shape == (2, 3)
+    assert validate({"x": np.ones(1)}, signature)["x"].dtype == np.float32
+    with pytest.raises(EmptyBatchError, match="'x': expected an array with at least one row"):
+        validate({"x": np.ones((0, 3))}, signature)
 
 
 def test_a_scalar_stays_a_scalar() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models import Recorder, identity
 from properties import MODERATE, NUMERIC, same
 from serving.errors import ModelFailedError, ModelRejectedInputError
-from serving.signature import Dimension, Inputs, Outputs, Signature, Value
+from serving.signature import Dimension, Inputs, Outputs, Signature, TensorSpec, Value
 from serving.validation import validate
 from serving.warmup import synthesise, warm_up
 from signatures import TWO_INPUTS, giving, one_input, sequence, spec, taking
@@ -133,6 +133,13 @@ def only(predicate: Callable[[Inputs], bool]) -> Answer:
 def test_free_axes_are_tried_at_several_sizes(size: int, *, runs: bool) -> None:
     model = Recorder(only(lambda inputs: inputs["x"].shape[1] == size), one_input(shape=("N", "L")))
     assert (warm_up(model, 2).rows == (1, 2)) is runs
+
+
+@pytest.mark.parametrize(("rank", "runs"), [(1, True), (2, True), (3, False)])
+def test_an_input_of_any_shape_is_tried_with_rows_of_values_and_with_values(rank: int, *, runs: bool) -> None:
+    signature = Signature((TensorSpec("x", "float32", (), any_rank=True),), one_input().outputs)
+    model = Recorder(only(lambda inputs: inputs["x"].ndim == rank), signature)
+    assert (warm_up(model, 4).rows == (1,)) is runs
 
 
 def test_a_model_that_does_not_run_on_made_up_values_is_served_unwarmed() -> None:

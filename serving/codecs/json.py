@@ -22,12 +22,12 @@ outputs whose names end in `_bytes` (TensorFlow Serving's rule), and wherever te
 import json
 from base64 import b64encode
 from dataclasses import replace
-from math import isinf
 from typing import Any
 
 import numpy as np
 import orjson
 
+from serving.codecs.json_text import adjacent, parse
 from serving.codecs.layout import BASE64, from_columns, from_rows
 from serving.codecs.request import Decoded, Form
 from serving.errors import InvalidJsonError, UnknownSignatureError, quoted
@@ -37,7 +37,6 @@ FORMS = '{"instances": [...]}, {"inputs": ...} or an array'
 # TensorFlow Serving's clients may name the signature. ONNX's have no name, so there any will do.
 SIGNATURE_KEY = "signature_name"
 BINARY_ENDING = "_bytes"
-NON_FINITE_WORDS = (b"NaN", b"Infinity")
 # Dtypes that orjson writes from a numpy array as it stands.
 ORJSON_KINDS = "iufb"
 
@@ -48,25 +47,17 @@ def decode(body: bytes, signature: Signature) -> Decoded:
     Raises:
         BadRequestError: InvalidJsonError, or what `serving.codecs.layout` raises.
     """
-    document = parse(body)
+    try:
+        document = parse(body)
+    except InvalidJsonError:
+        if rows := adjacent(body):
+            return from_rows(rows, signature)
+        raise
     if isinstance(document, dict):
         return _from_object(document, signature)
     if isinstance(document, list):
         return from_rows([document] if _is_one_row(document, signature) else document, signature)
     return from_rows([document], signature)
-
-
-def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value may come)
-    """The JSON document in `body`, NaN and infinities admitted. Raises InvalidJsonError."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if not any(word in body for word in NON_FINITE_WORDS):
-            raise InvalidJsonError(f"the body is not JSON: {error}") from None
-    try:
-        return json.loads(body, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise InvalidJsonError(f"the body is not JSON: {error}") from None
 
 
 def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
@@ -118,14 +109,6 @@ def write(value: Value) -> bytes:
     if isinstance(value, np.ndarray):
         return _write_array(value)
     return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _finite(text: str) -> float:
-    """The number as orjson reads it: too large for a double is an error, not infinity."""
-    value = float(text)
-    if isinf(value):
-        raise ValueError(f"number is infinity when parsed as double: {quoted(text)}")
-    return value
 
 
 def _from_object(document: dict[str, Any], signature: Signature) -> Decoded:

@@ -1,6 +1,9 @@
 """application/jsonlines: one JSON value a line, each a row; the answer likewise, one line a row."""
 
+from typing import Any
+
 from serving.codecs import json
+from serving.codecs.json_text import adjacent, parse
 from serving.codecs.layout import from_rows
 from serving.codecs.request import Decoded, Form
 from serving.errors import InvalidJsonError
@@ -13,14 +16,21 @@ def decode(body: bytes, signature: Signature) -> Decoded:
     Raises:
         BadRequestError: InvalidJsonError names the line; else what `serving.codecs.layout` raises.
     """
-    rows = []
+    rows: list[Any] = []
     for number, line in enumerate(body.splitlines(), start=1):
         if line.strip():
-            try:
-                rows.append(json.parse(line))
-            except InvalidJsonError as error:
-                raise InvalidJsonError(f"line {number}: {error.message}") from None
+            rows += _values(line, number)
     return from_rows(rows, signature)
+
+
+def _values(line: bytes, number: int) -> list[Any]:
+    """A line's one value, or the arrays or objects that stand in it side by side."""
+    try:
+        return [parse(line)]
+    except InvalidJsonError as error:
+        if values := adjacent(line):
+            return values
+        raise InvalidJsonError(f"line {number}: {error.message}") from None
 
 
 def encode(outputs: Outputs, form: Form, rows: int) -> bytes:

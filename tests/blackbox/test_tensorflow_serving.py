@@ -90,7 +90,7 @@ def test_what_is_not_there_is_refused_and_disturbs_nobody(
     ("content_type", "body"),
     [
         (JSONLINES, b"1.0\n5.0\n"),
-        ("application/jsons", b"[1.0]\n[5.0]"),
+        ("application/jsons", b"[1.0][5.0]"),
         (CSV, b"1.0\n5.0\n"),
     ],
 )

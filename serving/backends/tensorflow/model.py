@@ -138,18 +138,11 @@ def _spec(role: str, name: str, tensor: Any) -> TensorSpec:  # noqa: ANN401 (any
             f"The model's {role} {name!r} is of type {dtype}. Expected: a dense tensor of one of {', '.join(DTYPES)}. "
             "Cast it inside the model (bfloat16 to float32, say), or save the model with a signature that does."
         )
-    return TensorSpec(name, dtype, _shape(role, name, tensor.shape))
+    if tensor.shape.rank is None:
+        return TensorSpec(name, dtype, (), any_rank=True)
+    return TensorSpec(name, dtype, _shape(name, tensor.shape.as_list()))
 
 
-def _shape(role: str, name: str, shape: Any) -> tuple[Dimension, ...]:  # noqa: ANN401 (a TensorShape)
+def _shape(name: str, sizes: Sequence[int | None]) -> tuple[Dimension, ...]:
     """The shape with a name of its own for each free axis."""
-    if shape.rank is not None:
-        return tuple(f"{name}.{axis}" if size is None else size for axis, size in enumerate(shape.as_list()))
-    if role == "output":
-        # How many axes an answer has is seen in the answer. To say "none" here only keeps requests apart.
-        return ()
-    raise ModelLoadError(
-        f"The model's input {name!r} has no rank: its signature does not say how many dimensions it takes. "
-        "Expected: a shape, in which any size may be None. Save the model with a signature that has one, such as "
-        "tf.TensorSpec([None, 3], tf.float32)."
-    )
+    return tuple(f"{name}.{axis}" if size is None else size for axis, size in enumerate(sizes))
