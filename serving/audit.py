@@ -2,8 +2,7 @@
 
 The run happens in a child, which is this program again with a hidden subcommand: what is to be observed
 must be in the environment before the framework is imported, oneDNN writes to the process's own stdout, and
-a crash is then a message instead of the end of this command. A subprocess and not `multiprocessing`, which
-would import the program's main module anew in a child that must import nothing yet.
+a crash is then a message instead of the end of this command.
 
 What the child does is in `serving.measurement`; it leaves in a folder: `measured.json` (or an error in it),
 ONNX Runtime's profile, and what oneDNN printed, with a line of ours before and after the counted run.
@@ -18,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from serving import kernels, onednn_verbose, ort_profile, verdicts
+from serving import children, kernels, onednn_verbose, ort_profile, verdicts
 from serving.kernels import Kernel
 from serving.measurement import BEGIN, END, MEASURED, PROFILE, AuditError, Measured
 from serving.settings import Settings
@@ -30,8 +29,6 @@ VERBOSE = {"ONEDNN_VERBOSE": "1", "DNNL_VERBOSE": "1"}
 PRINTED, COMPLAINTS = "stdout", "stderr"
 # A run that takes longer is announced, lest it seem to hang.
 PATIENCE_SECONDS = 3.0
-# Of what a child that died wrote, the end tells why.
-TAIL_LINES = 15
 REST = {"onnx": "ONNX Runtime itself"}
 OTHER_REST = "Eigen and the rest"
 COLUMNS = ("operation", "implementation", "dtype", "bf16", "calls", "ms", "share")
@@ -104,11 +101,9 @@ def _counted_lines(printed: str) -> Iterator[str]:
 
 def _run_child(folder: Path, settings: Settings, batch: int, given: Path | None) -> None:
     """Run the child to its end; what it wrote is in the folder. Raises AuditError if it died."""
-    command = [sys.executable, "-P", "-m", "serving", CHILD_COMMAND, str(folder), str(settings.model_dir)]
-    command += ["--input", str(given)] if given else ["--batch", str(batch)]
-    # -P keeps the current directory off the module path; where this program itself comes from must be on it.
-    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, **VERBOSE, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    what = ["--input", str(given)] if given else ["--batch", str(batch)]
+    command = children.command(CHILD_COMMAND, str(folder), str(settings.model_dir), *what)
+    environment = children.environment(os.environ, **VERBOSE)
     with (
         (folder / PRINTED).open("wb") as printed,
         (folder / COMPLAINTS).open("wb") as complaints,
@@ -125,7 +120,7 @@ def _run_child(folder: Path, settings: Settings, batch: int, given: Path | None)
         finally:
             child.kill()  # if this command was interrupted; nothing happens to a child that has ended
     if child.returncode:
-        tail = (folder / COMPLAINTS).read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+        tail = children.last_words(folder / COMPLAINTS)
         raise AuditError("\n".join((f"The run ended with status {child.returncode}. Its last words:", *tail)))
 
 

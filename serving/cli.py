@@ -74,6 +74,12 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     child.add_argument("directory", type=Path)
     _add_audit_input(child)
     child.set_defaults(command=_audit_run, quietest=logging.WARNING)
+    # What a trial of bf16 runs in processes of their own.
+    trial = commands.add_parser("_trial-run")
+    trial.add_argument("folder", type=Path)
+    trial.add_argument("directory", type=Path)
+    trial.add_argument("mode", choices=("bf16", "strict"))
+    trial.set_defaults(command=_trial_run, quietest=logging.WARNING)
 
 
 def _add_audit_input(parser: argparse.ArgumentParser) -> None:
@@ -123,11 +129,12 @@ def _exit_before_the_start(_number: int, _frame: FrameType | None) -> None:
 
 def _inspect(options: argparse.Namespace, settings: Settings) -> int:
     from serving.preparation import apply_environment, look_around, prepare  # noqa: PLC0415
+    from serving.trial import settle  # noqa: PLC0415
 
     if options.directory:
         settings = replace(settings, model_dir=options.directory)
     try:
-        prepared = prepare(settings, os.environ)
+        prepared = settle(prepare(settings, os.environ), settings)
         apply_environment(prepared.plan)
         from serving import inspection, loader  # noqa: PLC0415 (numpy may be imported only now)
 
@@ -163,6 +170,13 @@ def _audit_run(options: argparse.Namespace, settings: Settings) -> int:
     from serving.measurement import run_in_child  # noqa: PLC0415
 
     run_in_child(options.folder, replace(settings, model_dir=options.directory), options.batch, options.input)
+    return 0
+
+
+def _trial_run(options: argparse.Namespace, settings: Settings) -> int:
+    from serving.trial_run import run_in_child  # noqa: PLC0415
+
+    run_in_child(options.folder, replace(settings, model_dir=options.directory), options.mode)
     return 0
 
 

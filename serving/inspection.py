@@ -28,14 +28,14 @@ def machine_as_json(machine: Machine) -> dict[str, object]:
 
 def as_json(loaded: Loaded) -> str:
     """Everything, for machines."""
-    plan = loaded.prepared.plan
+    plan, trial = loaded.prepared.plan, loaded.prepared.trial
     document = machine_as_json(loaded.prepared.machine) | {
         "plan": {
             "framework": plan.framework,
             "lanes": plan.lanes,
             "threads": plan.threads,
             "bf16": plan.bf16,
-            "bf16_deviation": loaded.trial.deviation if loaded.trial else None,
+            "bf16_deviation": trial.deviation if trial else None,
             "environment": dict(plan.environment),
             "choices": [{"name": c.name, "value": c.value, "reason": c.reason} for c in plan.choices],
         },

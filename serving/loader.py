@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 
 from serving import backends
 from serving.backends import Model
 from serving.discovery import FoundModel
 from serving.lifecycle import State
-from serving.precision import Trial, sample_for, try_bf16
+from serving.precision import try_bf16
 from serving.preparation import Prepared
+from serving.samples import places, samples_for
 from serving.settings import Settings
+from serving.trial import concluded
 from serving.warmup import WarmUp, warm_up
 
 log = logging.getLogger(__name__)
@@ -21,13 +23,11 @@ log = logging.getLogger(__name__)
 class Loaded:
     """A model that is ready to answer, with what else is served beside it.
 
-    `trial` is what came of trying bf16, None where it was not on trial. `others` are the model's other
-    signatures, and those of the further versions and models of the archive.
+    `others` are the model's other signatures, and those of the further versions and models of the archive.
     """
 
     prepared: Prepared
     model: Model
-    trial: Trial | None
     warm_up: WarmUp
     others: tuple["Warmed", ...] = ()
 
@@ -47,9 +47,8 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
     started = monotonic()
     log.info("loading %s from %s", prepared.found.name, prepared.found.path)
     model = backends.load(prepared.found.framework, prepared.found.path, prepared.plan)
-    trial = None
     if prepared.plan.bf16_on_trial:
-        prepared, model, trial = _settle_bf16(prepared, model, settings)
+        prepared, model = _settle_bf16(prepared, model, settings)
     log.info("loaded in %.2f s; warming up", monotonic() - started)
     report(State.WARMING)
     warm = warm_up(model, settings.max_batch if settings.batch else 1)
@@ -60,7 +59,7 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
         "run together" if warm.joins else "run one by one",
         warm.reason,
     )
-    return Loaded(prepared, model, trial, warm, tuple(_others(prepared, model, settings)))
+    return Loaded(prepared, model, warm, tuple(_others(prepared, model, settings)))
 
 
 def _others(prepared: Prepared, model: Model, settings: Settings) -> Iterator[Warmed]:
@@ -83,17 +82,12 @@ def _warmed(found: FoundModel, models: Sequence[Model], settings: Settings) -> I
         yield Warmed(found, model, warm_up(model, settings.max_batch if settings.batch else 1, seconds=0))
 
 
-def _settle_bf16(prepared: Prepared, model: Model, settings: Settings) -> tuple[Prepared, Model, Trial]:
+def _settle_bf16(prepared: Prepared, model: Model, settings: Settings) -> tuple[Prepared, Model]:
     """Load the model in float32 too, compare, and keep one of both; the plan then says which and why."""
     found = prepared.found
     strict = backends.load(
         found.framework, found.path, prepared.plan.with_bf16(on=False, reason="the reference of bf16's trial")
     )
-    trial = try_bf16(
-        model, strict, sample_for(strict, found.path.parent, settings.model_dir), settings.fpmath_tolerance
-    )
-    plan = prepared.plan.with_bf16(on=trial.kept, reason=trial.reason)
-    log.log(
-        logging.INFO if trial.kept else logging.WARNING, "bf16 is %s: %s", "on" if trial.kept else "off", trial.reason
-    )
-    return replace(prepared, plan=plan), model if trial.kept else strict, trial
+    samples = samples_for(strict, places(found, settings.model_dir))
+    trial = try_bf16(model, strict, samples, settings.fpmath_tolerance)
+    return concluded(prepared, trial), model if trial.kept else strict

@@ -16,6 +16,7 @@ from serving.errors import ModelLoadError, ServingError
 from serving.plans.plan import BF16
 from serving.preparation import apply_environment, prepare
 from serving.settings import Settings
+from serving.trial import settle
 from serving.verdicts import Circumstances
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run_in_child(folder: Path, settings: Settings, batch: int, given: Path | Non
 
 def _measure(folder: Path, settings: Settings, batch: int, given: Path | None) -> Measured:
     """Load the model as the server does and run it. Raises ModelLoadError and AuditError."""
-    prepared = prepare(settings, os.environ)
+    prepared = settle(prepare(settings, os.environ), settings)
     apply_environment(prepared.plan)
     from serving import backends, loader  # noqa: PLC0415 (numpy may be imported only now)
     from serving.signature import row_count  # noqa: PLC0415

@@ -4,6 +4,8 @@ SageMaker's detailed observability, on by default for endpoint configurations ma
 scrapes this path and bills what it stores, so labels have few values and never hold a caller's text.
 """
 
+from math import nan
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -53,6 +55,19 @@ class Metrics:
         self._state = Gauge(
             "serving_state", "1 for the server's state, 0 for the others", ["state"], registry=self._registry
         )
+
+        self._bf16 = Gauge("serving_bf16", "1 if the model computes in bf16", registry=self._registry)
+        self._deviation = Gauge(
+            "serving_bf16_deviation",
+            "What bf16 changes in the model's outputs, relative to their largest value; NaN where it was not tried",
+            registry=self._registry,
+        )
+        self._deviation.set(nan)
+
+    def precision(self, *, bf16: bool, deviation: float | None) -> None:
+        """Show whether the model computes in bf16, and what its trial found."""
+        self._bf16.set(bf16)
+        self._deviation.set(nan if deviation is None else deviation)
 
     def request(self, status: int, seconds: float) -> None:
         """Count an answered invocation."""

@@ -3,12 +3,16 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from serving.budget import Budget, cpu_budget
 from serving.discovery import FoundModel, find_models
 from serving.plans import Plan, make_plan
 from serving.processor import Processor, detect
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +25,17 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Where the model is, and how it will be run; `others` are the further versions and models of its archive."""
+    """Where the model is, and how it will be run.
+
+    `others` are the further versions and models of its archive. `trial` is what came of trying bf16, None
+    where it was not tried (yet).
+    """
 
     machine: Machine
     found: FoundModel
     plan: Plan
     others: tuple[FoundModel, ...] = ()
+    trial: "Trial | None" = None
 
 
 def look_around() -> Machine:

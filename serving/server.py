@@ -28,6 +28,7 @@ from serving.lifecycle import Lifecycle, State
 from serving.ping import Door
 from serving.preparation import apply_environment, prepare
 from serving.settings import Settings
+from serving.trial import settle
 
 if TYPE_CHECKING:
     from serving.loader import Loaded
@@ -141,6 +142,7 @@ class Server(uvicorn.Server):
             prepared = prepare(self._settings, os.environ)
             log.info("processor: %s", prepared.machine.processor.description)
             log.info("plan: %s", prepared.plan.line)
+            prepared = settle(prepared, self._settings)
             apply_environment(prepared.plan)
             service = self._build()
             from serving.loader import load  # noqa: PLC0415 (numpy may be imported only now)

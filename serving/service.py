@@ -44,8 +44,9 @@ class Service:
         """Take requests for these models from now on."""
         first = Warmed(loaded.prepared.found, loaded.model, loaded.warm_up)
         together = groupby((first, *loaded.others), key=lambda warmed: warmed.found)
-        lanes = loaded.prepared.plan.lanes
-        self._catalogue = Catalogue([self._entry(found, list(warmed), lanes) for found, warmed in together])
+        plan, trial = loaded.prepared.plan, loaded.prepared.trial
+        self.metrics.precision(bf16=plan.bf16, deviation=trial.deviation if trial else None)
+        self._catalogue = Catalogue([self._entry(found, list(warmed), plan.lanes) for found, warmed in together])
 
     def close(self) -> None:
         """Let the lanes' threads end."""

@@ -27,7 +27,7 @@ def loaded(signature: Signature, max_rows: int = 4) -> Loaded:
     model = Recorder(lambda inputs: {"y": inputs[signature.inputs[0].name]}, signature)
     plan = make_plan("onnx", MACHINE.processor, MACHINE.budget, Settings(), {})
     prepared = Prepared(MACHINE, FoundModel("onnx", MODEL_DIR / "model.onnx"), plan)
-    return Loaded(prepared, model, None, warm_up(model, max_rows))
+    return Loaded(prepared, model, warm_up(model, max_rows))
 
 
 ONE = loaded(one_input())

@@ -16,9 +16,9 @@ from serving.lifecycle import State
 from serving.loader import Loaded, load
 from serving.plans import make_plan
 from serving.plans.plan import ORT_FASTMATH
-from serving.precision import GOLDEN
 from serving.preparation import Machine, Prepared, apply_environment, prepare
 from serving.processor import Processor
+from serving.samples import GOLDEN
 from serving.settings import Settings
 
 
@@ -120,11 +120,11 @@ def on_a_graviton3(directory: Path, tolerance: float) -> Loaded:
 def test_bf16_that_changes_nothing_is_kept_and_the_plan_says_why(tmp_path: Path, operator: str) -> None:
     onnx_models.matmul(tmp_path / "model.onnx", operator=operator)
     loaded = on_a_graviton3(tmp_path, 0.01)
-    assert loaded.trial is not None
-    assert loaded.trial.kept
+    assert loaded.prepared.trial is not None
+    assert loaded.prepared.trial.kept
     assert loaded.prepared.plan.bf16
     assert not loaded.prepared.plan.bf16_on_trial
-    assert loaded.trial.reason in loaded.prepared.plan.line
+    assert loaded.prepared.trial.reason in loaded.prepared.plan.line
 
 
 def test_bf16_that_misses_the_golden_outputs_is_given_up(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def test_bf16_that_misses_the_golden_outputs_is_given_up(tmp_path: Path) -> None
     given = np.ones((2, 258), np.float32)
     np.savez(tmp_path / GOLDEN, x=given, y=given @ onnx_models.weight(258, 64) * np.float32(2))
     loaded = on_a_graviton3(tmp_path, 0.01)
-    assert loaded.trial is not None
-    assert loaded.trial.deviation == pytest.approx(0.5, rel=0.01)
+    assert loaded.prepared.trial is not None
+    assert loaded.prepared.trial.deviation == pytest.approx(0.5, rel=0.01)
     assert not loaded.prepared.plan.bf16
     assert loaded.prepared.plan.session[ORT_FASTMATH] == "0"
 

@@ -1,5 +1,7 @@
 """The metrics page, read by Prometheus's own parser."""
 
+from math import isnan
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,6 +43,17 @@ def test_runs_of_the_model_are_counted_with_rows_and_seconds() -> None:
     assert page["serving_batch_seconds_sum", ()] == 0.5
 
 
+def test_what_bf16_does_is_told() -> None:
+    metrics = Metrics()
+    assert isnan(samples(metrics)["serving_bf16_deviation", ()])
+    metrics.precision(bf16=True, deviation=0.003)
+    assert samples(metrics)["serving_bf16", ()] == 1
+    assert samples(metrics)["serving_bf16_deviation", ()] == 0.003
+    metrics.precision(bf16=False, deviation=None)
+    assert samples(metrics)["serving_bf16", ()] == 0
+    assert isnan(samples(metrics)["serving_bf16_deviation", ()])
+
+
 @pytest.mark.parametrize("current", State)
 def test_every_state_has_a_series_and_the_current_one_is_1(current: State) -> None:
     metrics = Metrics()
@@ -67,7 +80,7 @@ def test_there_is_no_series_that_nobody_reads() -> None:
     page = samples(metrics)
     assert not [name for name, _ in page if name.endswith("_created")]
     buckets = 2 * len(LATENCY_BUCKETS) + len(ROW_BUCKETS) + 3
-    assert len(page) == 1 + len(State) + 1 + buckets + 2 * 3
+    assert len(page) == 1 + len(State) + 1 + buckets + 2 * 3 + 2
 
 
 def test_the_page_says_which_format_it_has() -> None:

@@ -159,9 +159,8 @@ def test_tensorflow_gets_its_variables_and_onnx_none_of_them() -> None:
 @pytest.mark.parametrize(
     ("processor", "mode", "on"),
     [
-        *[(processor, "bf16", True) for processor in (GRAVITON3, AMX)],
-        # Untried it is not trusted, so "auto" is no leave for it.
-        *[(processor, mode, False) for processor in (GRAVITON3, AMX) for mode in ("auto", "strict")],
+        *[(processor, mode, True) for processor in (GRAVITON3, AMX) for mode in ("auto", "bf16")],
+        *[(processor, "strict", False) for processor in (GRAVITON3, AMX)],
         *[(processor, "bf16", False) for processor in EVERY if processor is not GRAVITON3],
     ],
 )
@@ -172,6 +171,19 @@ def test_onednn_computes_in_bf16_where_the_processor_can_and_the_setting_allows_
     assert made.bf16 is on
     assert {made.environment.get(name) for name in MODES} == ({"BF16"} if on else {None})
     assert choice(made, "bf16")[0] == ("on" if on else "off")
+    # Without being asked for, it is only tried.
+    assert made.bf16_on_trial is (on and mode == "auto")
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_trial_settles_the_variables_of_the_process_too(*, on: bool) -> None:
+    made = tensorflow().with_bf16(on=on, reason="it was tried")
+    assert (made.bf16, made.bf16_on_trial) == (on, False)
+    assert {made.environment.get(name) for name in MODES} == ({"BF16"} if on else {None})
+    assert choice(made, "bf16") == ("on" if on else "off", "it was tried")
+    assert {c.name for c in made.choices}.issuperset(MODES) is on
+    assert made.environment["TF_ENABLE_ONEDNN_OPTS"] == "1"
+    assert not made.session
 
 
 @pytest.mark.parametrize("set_to", ["BF16", "STRICT", "F16"])
@@ -179,6 +191,7 @@ def test_onednn_computes_in_bf16_where_the_processor_can_and_the_setting_allows_
 def test_a_mode_that_was_set_is_kept_where_ours_is_auto(variable: str, set_to: str) -> None:
     made = tensorflow(environment={variable: set_to})
     assert made.bf16 is (set_to == "BF16")
+    assert not made.bf16_on_trial
     assert made.environment.keys().isdisjoint(MODES)
     assert choice(made, variable) == (set_to, "set in the environment already, kept")
 

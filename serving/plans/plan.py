@@ -1,7 +1,7 @@
 """The plan itself: what was decided, each choice with its reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 # ONNX Runtime's key for bf16 kernels in float32 matrix products on arm64, off by default (since 1.17).
 ORT_FASTMATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
@@ -25,7 +25,8 @@ class Plan:
     `lanes` batches run at once with `threads` threads each. `bf16_on_trial` says that nobody has asked for
     bf16: whether the model stands it is to be tried at load. `environment` is to be set before the
     framework is imported; `session` are ONNX Runtime's session configuration entries. `profile` is how the
-    file of its profile is to begin, empty for none.
+    file of its profile is to begin, empty for none. `bf16_variables` are those of the environment that turn
+    bf16 on, where it is a matter of the whole process.
     """
 
     framework: str
@@ -37,13 +38,17 @@ class Plan:
     session: Mapping[str, str]
     choices: tuple[Choice, ...]
     profile: str = ""
+    bf16_variables: Mapping[str, str] = field(default_factory=dict)
 
     def with_bf16(self, *, on: bool, reason: str) -> "Plan":
         """The plan after bf16 was tried on the model: kept or given up, for this reason."""
         verdict = Choice(BF16, "on" if on else "off", reason)
-        choices = tuple(verdict if choice.name == BF16 else choice for choice in self.choices)
-        session = dict(self.session) | {ORT_FASTMATH: str(int(on))}
-        return replace(self, bf16=on, bf16_on_trial=False, session=session, choices=choices)
+        kept = (choice for choice in self.choices if on or choice.name not in self.bf16_variables)
+        choices = tuple(verdict if choice.name == BF16 else choice for choice in kept)
+        session = dict(self.session) | ({ORT_FASTMATH: str(int(on))} if ORT_FASTMATH in self.session else {})
+        rest = {name: value for name, value in self.environment.items() if name not in self.bf16_variables}
+        environment = rest | (dict(self.bf16_variables) if on else {})
+        return replace(self, bf16=on, bf16_on_trial=False, session=session, environment=environment, choices=choices)
 
     @property
     def line(self) -> str:

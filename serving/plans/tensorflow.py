@@ -35,7 +35,7 @@ def plan(processor: Processor, budget: Budget, settings: Settings, environment: 
         1,
         "the graph runs in order; its operators share the lane's threads",
     )
-    bf16, bf16_choice = _bf16(processor, settings, environment)
+    bf16, on_trial, bf16_choice = _bf16(processor, settings, environment)
     variables, variable_choices = unless_set(_variables(threads, between), environment)
     modes, mode_choices = _fpmath_variables(settings, environment, bf16=bf16)
     choices = (
@@ -46,31 +46,31 @@ def plan(processor: Processor, budget: Budget, settings: Settings, environment: 
         *variable_choices,
         *mode_choices,
     )
-    # Not on trial: bf16 is a matter of the process here, so two models of one process cannot be compared.
-    return Plan("tensorflow", 1, threads, bf16, False, variables | modes, {}, choices)  # noqa: FBT003
+    tried = modes if on_trial else {}
+    return Plan("tensorflow", 1, threads, bf16, on_trial, variables | modes, {}, choices, bf16_variables=tried)
 
 
-def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, Choice]:
-    """Whether oneDNN may compute float32 products in bf16.
+def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, bool, Choice]:
+    """Whether oneDNN may compute float32 products in bf16, and whether that is on trial.
 
     On x86 it does so on AMX alone: on an EPYC with avx512_bf16, convolutions and products of TensorFlow 2.21
     had the same bits with and without the mode, on a Xeon with AMX a deviation of 3.6e-4.
     """
     onednn = environment.get(ONEDNN_SWITCH, "")
     if onednn.lower() in SWITCHED_OFF:
-        return False, Choice(BF16, "off", f"{ONEDNN_SWITCH}={onednn} is set, and Eigen computes float32 as it is")
+        return (
+            False,
+            False,
+            Choice(BF16, "off", f"{ONEDNN_SWITCH}={onednn} is set, and Eigen computes float32 as it is"),
+        )
     mode, source = fpmath_asked_for(settings, environment)
     if mode == "strict":
-        return False, Choice(BF16, "off", source)
+        return False, False, Choice(BF16, "off", source)
     if not (processor.has_arm_bf16 or processor.has_amx_bf16):
         arm = processor.architecture == "aarch64"
         why = "has no bf16 instructions" if arm else "is neither an arm64 nor an AMX processor with bf16"
-        return False, Choice(BF16, "off", f"{processor.name} {why}")
-    if mode == "auto":
-        # Comparing takes two processes, for the mode is the process's. Untried it is not trusted: on an emulated
-        # Neoverse-V1 it turned one of twenty pictures of a CIFAR-10 classifier wrong.
-        return False, Choice(BF16, "off", "a TensorFlow model is not tried in bf16; SERVING_FPMATH=bf16 insists on it")
-    return True, Choice(BF16, "on", f"{processor.name} has bf16 and {source} allows it")
+        return False, False, Choice(BF16, "off", f"{processor.name} {why}")
+    return True, mode == "auto", Choice(BF16, "on", f"{processor.name} has bf16 and {source} allows it")
 
 
 def _variables(threads: int, between: int) -> tuple[Wanted, ...]:

@@ -54,6 +54,13 @@ def rows(path: Path) -> Path:
     return function(path, lambda x: {"y": x * 2}, tf.TensorSpec([None, 3], tf.float32, "x"))
 
 
+def refusing(path: Path) -> Path:
+    """`x` float32 [N, 3] -> `y`, the same, but only for 7777 rows: it runs on nothing made up."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    return function(path, lambda x: {"y": tf.ensure_shape(x, [7777, 3])}, tf.TensorSpec([None, 3], tf.float32, "x"))
+
+
 def function(path: Path, run: Any, *specs: Any, **signatures: Any) -> Path:  # noqa: ANN401
     """A function without variables as the signature `serving_default`."""
     import tensorflow as tf  # noqa: PLC0415

@@ -1,0 +1,112 @@
+"""What a model is tried on before it serves: golden.npz where there is one, else synthetic inputs.
+
+`golden.npz` in the model directory holds arrays named like the model's inputs, and the expected outputs under
+the outputs' names where they are known (numpy.savez).
+"""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from serving.backends import Model
+from serving.discovery import FoundModel
+from serving.errors import ModelLoadError, ServingError
+from serving.signature import Inputs, Outputs, Signature
+from serving.validation import validate
+from serving.warmup import free_size, synthesise
+
+GOLDEN = "golden.npz"
+# Enough rows for the largest of several thousand deviations to show, few enough to cost no time.
+ROWS = 8
+# Where rankings count, more rows, for a near tie is rare: one row in ten of that classifier's.
+RANKED_ROWS = 32
+# Of them, as many as run within this many seconds, by the time of one.
+RANKED_SECONDS = 5.0
+# Models take numbers of the order of 1, or pictures as they are, from 0 to 255: their errors differ.
+SCALES = (1, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Inputs to try a model on, the outputs expected of it (some, all or none), and where they come from.
+
+    `ranks` says whether rankings count.
+    """
+
+    inputs: Inputs
+    expected: Outputs
+    source: str
+    ranks: bool = False
+
+    @property
+    def is_real(self) -> bool:
+        """Whether these are inputs as the model will meet them."""
+        return self.source == GOLDEN
+
+
+def places(found: FoundModel, directory: Path) -> list[Path]:
+    """Where a golden.npz may be: beside the model, or at the top of the model directory."""
+    return [place for place in (found.path.parent, directory) if place.is_relative_to(directory)]
+
+
+def samples_for(model: Model, directories: Sequence[Path], rows: int = ROWS, *, ranks: bool = False) -> list[Sample]:
+    """What to try a model on; nothing when it does not run on synthetic inputs and no directory has a golden.npz.
+
+    Args:
+        model: what tells the signature, and runs on synthetic inputs to learn the sizes of free axes.
+        directories: where a golden.npz may be, the first one counts.
+        rows: of synthetic inputs.
+        ranks: whether rankings count on synthetic inputs, too; these are then of several scales.
+
+    Raises:
+        ModelLoadError: the golden.npz does not fit the model.
+    """
+    for path in (directory / GOLDEN for directory in directories):
+        if path.exists():
+            return [_golden(path, model.signature)]
+    try:
+        inputs = synthesise(model.signature, rows, free_size(model))
+    except ServingError:
+        return []
+    return [
+        Sample(_scaled(inputs, scale), {}, "synthetic inputs", ranks) for scale in (SCALES if ranks else SCALES[:1])
+    ]
+
+
+def affordable_rows(model: Model) -> int:
+    """How many rows of synthetic inputs the model runs in RANKED_SECONDS, at most RANKED_ROWS; 1 if it runs none."""
+    try:
+        inputs = synthesise(model.signature, 1, free_size(model))
+        started = monotonic()
+        model.run(inputs)
+    except ServingError:
+        return 1
+    return max(1, min(RANKED_ROWS, int(RANKED_SECONDS / max(monotonic() - started, 1e-9))))
+
+
+def _scaled(inputs: Inputs, scale: int) -> Inputs:
+    """The inputs with their floats times the scale."""
+    return {
+        name: array * array.dtype.type(scale) if array.dtype.kind == "f" else array for name, array in inputs.items()
+    }
+
+
+def _golden(path: Path, signature: Signature) -> Sample:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelLoadError(
+            f"{path} cannot be read: {error}. Expected: a .npz file of arrays named like the model's inputs, and "
+            "like its outputs where the expected ones are known (numpy.savez). Make it again, or remove it."
+        ) from error
+    outputs: Outputs = {spec.name: arrays[spec.name] for spec in signature.outputs if spec.name in arrays}
+    inputs = {name: array for name, array in arrays.items() if name not in outputs}
+    try:
+        return Sample(validate(inputs, signature), outputs, GOLDEN)
+    except ServingError as error:
+        raise ModelLoadError(f"{path} does not fit the model: {error}. Make it again, or remove it.") from error
