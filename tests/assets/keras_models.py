@@ -102,6 +102,15 @@ def conv_net(seed: int = SEED) -> Any:  # noqa: ANN401 (a Keras model)
     return model
 
 
+def mobilenet(path: Path, seed: int = SEED) -> Path:
+    """keras.applications' MobileNetV2 with random weights, its smallest: pictures of 96 x 96, a width of 0.35."""
+    import keras  # noqa: PLC0415
+
+    keras.utils.set_random_seed(seed)
+    keras.applications.MobileNetV2(input_shape=(96, 96, 3), alpha=0.35, weights=None).save(path)
+    return path
+
+
 def saved_conv_net(path: Path, seed: int = SEED) -> Path:
     """`conv_net` as Keras 3 exports it."""
     conv_net(seed).export(str(path), verbose=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assets import keras_models
 from assets.fetch import CIFAR10_KERAS, wheel_file
 from assets.needed import needed
 from assets.pictures import Picture, cifar10_input, cifar10_pictures
@@ -98,8 +99,28 @@ def test_bf16_is_kept_for_pictures_that_stand_it_and_shows_in_the_numbers(
         assert "serving_bf16_deviation NaN" in metrics
 
 
+@pytest.fixture(scope="session")
+def mobilenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MobileNetV2 with random weights; its kernels are those of the largest one, for which emulation takes long."""
+    made = tmp_path_factory.mktemp("mobilenet")
+    made.chmod(0o755)
+    needed(lambda: keras_models.mobilenet(made / "model.keras"))
+    return made
+
+
 @pytest.mark.graviton
-def test_the_kernels_are_arms_and_bf16_where_it_is_asked_for(target: Target, folder: Path) -> None:
+@pytest.mark.parametrize("model", ["folder", "mobilenet"])
+def test_the_kernels_are_arms_and_bf16_where_it_is_asked_for(
+    target: Target, model: str, request: pytest.FixtureRequest
+) -> None:
     expected = "acl,no-ref,bf16" if target.has_arm_bf16 else "acl,no-ref"
-    done = target.run(["audit", "--expect", expected], folder, SERVING_FPMATH="bf16")
+    arguments = ["audit", "--json", "--expect", expected]
+    done = target.run(arguments, request.getfixturevalue(model), SERVING_FPMATH="bf16")
     assert done.returncode == 0, done.stdout + done.stderr
+    kernels = json.loads(done.stdout)["kernels"]
+    assert kernels
+    for kernel in kernels:
+        assert "ref" not in kernel["implementation"]
+        if kernel["operation"].lower() in {"convolution", "matmul", "inner_product", "fused convolution"}:
+            assert "acl" in kernel["implementation"], kernel
+            assert kernel["bf16"] is target.has_arm_bf16, kernel
