@@ -27,8 +27,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from serving.codecs import numbers
 from serving.codecs.json_text import adjacent, parse
-from serving.codecs.layout import BASE64, from_columns, from_rows
+from serving.codecs.layout import BASE64, from_columns, from_rows, with_unit_axes
+from serving.codecs.numbers import Numbers
 from serving.codecs.request import Decoded, Form
 from serving.errors import InvalidJsonError, UnknownSignatureError, quoted
 from serving.signature import Array, Outputs, Signature, Value, is_per_row
@@ -47,6 +49,8 @@ def decode(body: bytes, signature: Signature) -> Decoded:
     Raises:
         BadRequestError: InvalidJsonError, or what `serving.codecs.layout` raises.
     """
+    if len(signature.inputs) == 1 and (found := numbers.read(body)):
+        return _from_numbers(found, signature)
     try:
         document = parse(body)
     except InvalidJsonError:
@@ -111,6 +115,16 @@ def write(value: Value) -> bytes:
     return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def _from_numbers(found: Numbers, signature: Signature) -> Decoded:
+    """A body of nothing but numbers, in the form that its key says."""
+    (spec,) = signature.inputs
+    if found.key == "inputs":
+        return Decoded({spec.name: found.array}, Form.COLUMN)
+    one_row = not found.key and found.array.ndim == 1 and _rows_are_arrays(signature)
+    array = found.array[np.newaxis] if one_row else found.array
+    return Decoded({spec.name: with_unit_axes(array, spec)}, Form.ROW)
+
+
 def _from_object(document: dict[str, Any], signature: Signature) -> Decoded:
     forms = document.keys() & {"instances", "inputs"}
     if not forms:
@@ -144,9 +158,12 @@ def _is_one_row(array: list[Any], signature: Signature) -> bool:
 
     With objects in it, or for a model whose rows are scalars, it can only be the list of the rows.
     """
-    if not array or isinstance(array[0], list | dict) or len(signature.inputs) != 1:
-        return False
-    return len(signature.inputs[0].shape) > 1 and signature.inputs[0].shape[1:] != (1,)
+    return bool(array) and not isinstance(array[0], list | dict) and _rows_are_arrays(signature)
+
+
+def _rows_are_arrays(signature: Signature) -> bool:
+    shape = signature.inputs[0].shape if len(signature.inputs) == 1 else ()
+    return len(shape) > 1 and shape[1:] != (1,)
 
 
 def _rows(outputs: Outputs, rows: int) -> bytes:

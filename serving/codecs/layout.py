@@ -46,7 +46,7 @@ def from_rows(rows: list[Any], signature: Signature) -> Decoded:
         raise MissingInputError(
             f"expected each row to be an object with the inputs {_names(signature)}, got {_what(rows[0])}"
         )
-    return Decoded({s.name: _with_unit_axes(to_array(columns[s.name], s), s) for s in signature.inputs}, Form.ROW)
+    return Decoded({s.name: with_unit_axes(to_array(columns[s.name], s), s) for s in signature.inputs}, Form.ROW)
 
 
 def from_columns(columns: Any, signature: Signature) -> Decoded:  # noqa: ANN401 (any JSON value may come)
@@ -140,7 +140,7 @@ def _from_base64(value: dict[str, Any], what: str) -> bytes:
         raise WrongTypeError(f"{what}: expected base64 in {quoted(BASE64)}, got {quoted(text)}") from None
 
 
-def _with_unit_axes(array: Array, spec: TensorSpec) -> Array:
+def with_unit_axes(array: Array, spec: TensorSpec) -> Array:
     """`[5, 6]` for an input `[batch, 1]` means two rows: axes of fixed size 1 may be left out of a row."""
     missing = len(spec.shape) - array.ndim
     if array.ndim and missing > 0 and all(size == 1 for size in spec.shape[array.ndim :]):

@@ -1,0 +1,91 @@
+"""A JSON body that is one regular nest of numbers, straight into an array, without a Python object for each.
+
+That takes half the time, whatever the body's size (benchmarks/decoding.py).
+
+Most large bodies are of this kind: `{"instances": [[0.1, ...], ...]}`, the same under `"inputs"`, or the bare
+array. Two things are looked at. The structure: without its digits and blanks such a body is nothing but
+brackets and commas, and those of a regular nest repeat exactly, so one comparison of bytes tells whether all
+rows are of equal length, and that no text, no boolean, no null and no further key is anywhere. And the
+numbers, which simdjson reads into a buffer, as 64-bit integers where there is no point and no exponent and
+as doubles else, which is what numpy makes of such lists. Anything else is left to the general decoder, and
+so are errors, which it explains; both give the same arrays (tests/test_codecs_numbers.py).
+"""
+
+import re
+import threading
+from math import prod
+from typing import Literal, NamedTuple
+
+import numpy as np
+import simdjson
+
+from serving.signature import Array
+
+# What a number and the blanks around it are made of; deleted, they leave the structure.
+NUMBERS = b"0123456789+-.eE \t\r\n"
+BEGINNING = re.compile(rb'\s*(?:\{\s*"(instances|inputs)"\s*:\s*)?(?=\[)')
+FRACTIONS = (b".", b"e", b"E")
+# As many as numpy's arrays have.
+MOST_AXES = 64
+
+
+class Numbers(NamedTuple):
+    """The array, int64 or float64, and the key that it stood under, empty for a bare one."""
+
+    key: str
+    array: Array
+
+
+class _Local(threading.local):
+    """A parser for each thread, for it keeps its buffers and cannot be shared."""
+
+    def __init__(self) -> None:
+        self.parser = simdjson.Parser()
+
+
+_local = _Local()
+
+
+def read(body: bytes) -> Numbers | None:
+    """The body's numbers, None for a body that is not of this kind."""
+    beginning = BEGINNING.match(body)
+    if beginning is None:
+        return None
+    key = (beginning[1] or b"").decode()
+    start = beginning.end()
+    structure = body[start:].translate(None, NUMBERS)
+    shape = _shape(structure.removesuffix(b"}") if key else structure)
+    if shape is None:
+        return None
+    values = _values(body, key, "d" if any(body.find(mark, start) >= 0 for mark in FRACTIONS) else "i")
+    # An empty list and one of a single number have the same structure.
+    return Numbers(key, values.reshape(shape)) if values is not None and values.size == prod(shape) else None
+
+
+def _shape(structure: bytes) -> tuple[int, ...] | None:
+    """The shape of the regular nest whose brackets and commas these are; None if they are of none."""
+    rank = len(structure) - len(structure.lstrip(b"["))
+    if rank > MOST_AXES:
+        return None
+    sizes: list[int] = []
+    block = b""
+    for level in range(1, rank + 1):
+        # The first block of this level ends where as many brackets close; in it are blocks of the level below.
+        end = structure.find(b"]" * level)
+        size, rest = divmod(end + level - (rank - level) - 1, len(block) + 1)
+        if end < 0 or size < 1 or rest:
+            return None
+        sizes.append(size)
+        block = b"[" + (block + b",") * (size - 1) + block + b"]"
+    return tuple(reversed(sizes)) if block == structure and sizes else None
+
+
+def _values(body: bytes, key: str, kind: Literal["d", "i"]) -> Array | None:
+    """All numbers of the body in order, float64 for the kind "d", int64 for "i"; None where one does not fit."""
+    try:
+        document = _local.parser.parse(body)
+        nest = document[key] if key else document  # type: ignore[index]  # an object, where there is a key
+        buffer = nest.as_buffer(of_type=kind)  # type: ignore[union-attr]  # an array, by its first bracket
+    except (ValueError, TypeError, RuntimeError, OverflowError):
+        return None
+    return np.frombuffer(buffer, np.float64 if kind == "d" else np.int64)
