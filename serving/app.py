@@ -22,7 +22,7 @@ def build(service: Service) -> FastAPI:
     """The application around a service."""
     app = FastAPI(title=TITLE, version=__version__, redoc_url=None)
     app.router.routes.append(Route(ping.PATH, ping.Ping(service.lifecycle), methods=list(ping.METHODS)))
-    app.router.routes.append(Route("/invocations", Invocations(service), methods=["POST"]))
+    app.router.routes.append(Route("/invocations", Invocations(service, to_script=True), methods=["POST"]))
     app.router.routes.extend(tensorflow_serving.routes(service))
     app.exception_handler(HTTPException)(_http_exception)
 

@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="print JSON")
     inspect.set_defaults(command=_inspect, quietest=logging.WARNING)
     _add_audit(commands)
+    _add_script_worker(commands)
     settings = commands.add_parser("settings", help="list the settings as a Markdown table")
     settings.set_defaults(command=_settings, quietest=logging.NOTSET)
     return parser
@@ -86,6 +87,15 @@ def _add_audit_input(parser: argparse.ArgumentParser) -> None:
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--batch", type=_rows, default=1, metavar="N", help="rows of the synthetic input (default: 1)")
     either.add_argument("--input", type=_input_file, metavar="FILE", help="run on this .npy, .npz, .json or .csv file")
+
+
+def _add_script_worker(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """What `serve` runs for an archive with a script: no help, so that no list shows it."""
+    worker = commands.add_parser("_script-worker")
+    worker.add_argument("descriptor", type=int)
+    worker.add_argument("file", type=Path)
+    worker.add_argument("module_path", nargs="*")
+    worker.set_defaults(command=_script_worker, quietest=logging.NOTSET)
 
 
 def _rows(text: str) -> int:
@@ -178,6 +188,12 @@ def _trial_run(options: argparse.Namespace, settings: Settings) -> int:
 
     run_in_child(options.folder, replace(settings, model_dir=options.directory), options.mode)
     return 0
+
+
+def _script_worker(options: argparse.Namespace, _settings: Settings) -> int:
+    from serving.scripts.worker import run  # noqa: PLC0415
+
+    run(options.descriptor, options.file, options.module_path)
 
 
 def _settings(_options: argparse.Namespace, _current: Settings) -> int:

@@ -226,6 +226,13 @@ class ModelFailedError(ServingError):
     default = "the model failed on this request; the server's log says why"
 
 
+class ScriptFailedError(ServingError):
+    """The archive's script raised an error, returned what is no answer, or ended its process."""
+
+    code = "script_failed"
+    default = "the script failed on this request; the server's log says why"
+
+
 class NotReadyError(ServingError):
     """The model is not loaded yet."""
 

@@ -63,7 +63,7 @@ async def invoke(request: Request, service: Service, asked: Asked) -> Response:
     writer = _writer(asked.accept, service, serving.signature)
     inputs = validate(decoded.inputs, serving.signature)
     rows = row_count(inputs)
-    outputs = await _unless_gone(request, serving.dispatcher.run(inputs))
+    outputs = await unless_gone(request, serving.dispatcher.run(inputs))
     answer = await _offload(_size(outputs), lambda: writer.encode(outputs, decoded.form, rows))
     return Response(answer, media_type=writer.media_type)
 
@@ -78,12 +78,16 @@ def of_invocation(request: Request) -> Asked:
 class Invocations:
     """A route as an ASGI application: calls `invoke`, renders its errors, counts its answers.
 
-    `read_head` tells what a request asks for; `/invocations` and TensorFlow Serving's paths differ in that alone.
+    `read_head` tells what a request asks for; `/invocations` and TensorFlow Serving's paths differ in that, and
+    in that an archive's script answers for the former, `to_script`.
     """
 
-    def __init__(self, service: Service, read_head: Callable[[Request], Asked] = of_invocation) -> None:
+    def __init__(
+        self, service: Service, read_head: Callable[[Request], Asked] = of_invocation, *, to_script: bool = False
+    ) -> None:
         self._service = service
         self._read_head = read_head
+        self._to_script = to_script
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -99,10 +103,14 @@ class Invocations:
         except ClientDisconnect:
             log.info("the client left before its answer")
         finally:
-            self._service.metrics.request(status, monotonic() - started)
+            # What a script asks the model is part of an invocation, which is counted already.
+            if self._to_script or self._service.script is None:
+                self._service.metrics.request(status, monotonic() - started)
 
     async def _answer(self, request: Request) -> Response:
         try:
+            if self._to_script and self._service.script is not None:
+                return await self._service.script.answer(request)
             return await invoke(request, self._service, self._read_head(request))
         except ServingError as error:
             return render(error)
@@ -126,7 +134,7 @@ def _writer(accept: str, service: Service, signature: Signature) -> Format:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """The request's body, refused by its stated length before it is read, by its real one while it is.
+    """The body of a request to the model itself.
 
     Raises:
         PayloadTooLargeError, EmptyBodyError, UnsupportedMediaTypeError: the body is not one to read.
@@ -135,6 +143,19 @@ async def _body(request: Request, limit: int) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise UnsupportedMediaTypeError(f"Content-Encoding: expected none, got {quoted(encoding)}")
+    body = await body_of(request, limit)
+    if not body:
+        raise EmptyBodyError
+    return body
+
+
+async def body_of(request: Request, limit: int) -> bytes:
+    """A request's body, refused by its stated length before it is read, by its real one while it is.
+
+    Raises:
+        PayloadTooLargeError: it has more bytes than the limit.
+        ClientDisconnect: the caller left.
+    """
     stated = request.headers.get("content-length", "")
     if stated.isdigit():
         _check_size(int(stated), limit)
@@ -144,8 +165,6 @@ async def _body(request: Request, limit: int) -> bytes:
         received += len(chunk)
         _check_size(received, limit)
         chunks.append(chunk)
-    if not received:
-        raise EmptyBodyError
     return b"".join(chunks)
 
 
@@ -156,7 +175,7 @@ def _check_size(size: int, limit: int) -> None:
         )
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, Outputs]) -> Outputs:
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Await the work, but drop it when the caller disconnects. Raises ClientDisconnect then."""
     running = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_left(request))

@@ -1,7 +1,8 @@
 r"""The states of the server, and what `/ping` says in each.
 
     starting -> loading -> warming -> ready -> stopping
-                   \___________\-> failed
+                   \           \       <-> broken
+                    \___________\-> failed
 
 SageMaker sends requests only while `/ping` answers 200, which is in `ready` alone.
 """
@@ -17,6 +18,7 @@ class State(Enum):
     LOADING = "loading"  # the model is being found and loaded
     WARMING = "warming"  # the model runs on synthetic inputs
     READY = "ready"
+    BROKEN = "broken"  # the archive's script cannot be started any more; that is tried again
     STOPPING = "stopping"  # SIGTERM came: what was taken is finished, nothing new is wanted
     FAILED = "failed"  # the model could not be loaded; the process is about to end
 

@@ -52,6 +52,9 @@ class Metrics:
             registry=self._registry,
         )
         self.waiting = Gauge("serving_waiting_requests", "Requests waiting for a lane", registry=self._registry)
+        self.script_waiting = Gauge(
+            "serving_script_waiting_requests", "Requests waiting for the archive's script", registry=self._registry
+        )
         self._state = Gauge(
             "serving_state", "1 for the server's state, 0 for the others", ["state"], registry=self._registry
         )

@@ -15,9 +15,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -27,10 +29,12 @@ from serving.errors import ModelLoadError
 from serving.lifecycle import Lifecycle, State
 from serving.ping import Door
 from serving.preparation import apply_environment, prepare
+from serving.scripts.found import find_script
 from serving.settings import Settings
 from serving.trial import settle
 
 if TYPE_CHECKING:
+    from serving.budget import Budget
     from serving.loader import Loaded
     from serving.service import Service
 
@@ -125,7 +129,16 @@ class Server(uvicorn.Server):
         log.info("stopping: finishing what was taken")
         if self.status == 0:
             await asyncio.sleep(GRACE_SECONDS)
+        await self._stop_script()
         await super().shutdown(sockets)
+
+    async def _stop_script(self) -> None:
+        """While the port is open, for scripts reach the model through it; what is left is for uvicorn."""
+        started = monotonic()
+        if self._service and self._service.script:
+            await self._service.script.stop(DRAIN_SECONDS)
+        left = DRAIN_SECONDS - (monotonic() - started)
+        self.config.timeout_graceful_shutdown = max(1, int(left))
 
     def close(self) -> None:
         """Release what is left; a loader that is still inside a framework's own code is not waited for."""
@@ -142,12 +155,19 @@ class Server(uvicorn.Server):
             prepared = prepare(self._settings, os.environ)
             log.info("processor: %s", prepared.machine.processor.description)
             log.info("plan: %s", prepared.plan.line)
+            environment = dict(os.environ)
             prepared = settle(prepared, self._settings)
             apply_environment(prepared.plan)
             service = self._build()
+            opening = self._open_script(service, prepared.machine.budget, environment)
             from serving.loader import load  # noqa: PLC0415 (numpy may be imported only now)
 
-            self._call(self._serve_model, service, load(prepared, self._settings, self._report))
+            loaded = load(prepared, self._settings, self._report)
+            if opening:
+                opening.result()
+            self._call(self._serve_model, service, loaded)
+        except CancelledError:
+            log.info("loading was given up: the server is stopping")
         except ModelLoadError as error:
             self._call(self._give_up, str(error))
         except Exception as error:
@@ -163,6 +183,22 @@ class Server(uvicorn.Server):
         self._service = service
         self._call(self._door.open, build(service))
         return service
+
+    def _open_script(
+        self, service: "Service", budget: "Budget", environment: Mapping[str, str]
+    ) -> "Future[None] | None":
+        """Begin to load the archive's script, if there is one, beside the model."""
+        script = find_script(self._settings.model_dir)
+        if script is None:
+            return None
+        from serving.scripts.process import Launch  # noqa: PLC0415 (light, but of no use without a script)
+        from serving.scripts.runner import Runner  # noqa: PLC0415 (starlette may be imported only now)
+
+        async def opened() -> None:
+            service.script = Runner(service, Launch(script, None, environment), budget)
+            await service.script.open()
+
+        return asyncio.run_coroutine_threadsafe(opened(), self._loop)
 
     def _report(self, state: State) -> None:
         self._call(self._lifecycle.enter, state)

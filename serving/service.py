@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from serving.catalogue import FIRST_VERSION, Catalogue, Entry, Serving
 from serving.codecs import Format, formats
@@ -14,6 +15,9 @@ from serving.metrics import Metrics
 from serving.settings import Settings
 from serving.signature import Signature
 
+if TYPE_CHECKING:
+    from serving.scripts.runner import Runner
+
 
 class Service:
     """One server's shared state; belongs to the event loop."""
@@ -23,6 +27,8 @@ class Service:
         self.lifecycle = lifecycle
         self.metrics = Metrics()
         self.formats: tuple[Format, ...] = formats(settings.max_payload_bytes)
+        self.script: Runner | None = None
+        """What answers invocations where the archive has a script."""
         self._catalogue: Catalogue | None = None
         lifecycle.listen(self.metrics.state)
 

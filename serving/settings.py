@@ -142,6 +142,13 @@ class Settings:
     max_queue: int = _setting(
         DEFAULT_MAX_QUEUE, _number(1, 1_000_000), "most requests that wait; more get 503", "SERVING_MAX_QUEUE"
     )
+    script_workers: int = _setting(
+        0,
+        _number(0, 256),
+        "processes that run the archive's script; 0 is one for each core, from 2 to 8",
+        "SAGEMAKER_GUNICORN_WORKERS",
+        "SAGEMAKER_MODEL_SERVER_WORKERS",
+    )
     log_level: int = _setting(
         DEFAULT_LEVEL,
         Takes("a level's number or name", _level),

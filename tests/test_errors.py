@@ -38,6 +38,7 @@ RELEASED = {
     "payload_too_large": 413,
     "ragged_array": 400,
     "truncated_npy": 400,
+    "script_failed": 500,
     "unknown_input": 400,
     "unknown_signature": 400,
     "invalid_attribute": 400,

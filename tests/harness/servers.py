@@ -101,6 +101,11 @@ class LocalServer(Server):
             command, cwd=folder, env=environment, stdout=self._output, stderr=subprocess.STDOUT
         )
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def logs(self) -> str:
         self._output.seek(0)
         return self._output.read()

@@ -1,0 +1,14 @@
+"""Users' scripts around the model: found in the archive, loaded and run in processes of their own.
+
+    found         what the archive holds: the script, its libraries, its requirements
+    requirements  installing those
+    frames        what travels between the server and a worker
+    worker        a worker's main loop (in the child)
+    tfs           the contract of AWS's TensorFlow Serving container (in the child)
+    process       one worker as the server sees it
+    pool          all of them: who gets the next request, who is replaced, who is given up
+    runner        an HTTP request's way through the pool
+
+A script is ordinary code of the user's: it may block, leak, crash, or end its process. So it never runs in
+the server's own, and each worker has one request at a time.
+"""

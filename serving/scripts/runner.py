@@ -1,0 +1,102 @@
+"""A request's way through a script: body -> worker -> answer, all three as they are.
+
+With a script in the archive, `POST /invocations` is the script's: what it reads and what it answers is its
+own affair. Size limit, queue, deadline, errors and metrics are those of a request without a script.
+"""
+
+import logging
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.budget import Budget
+from serving.errors import ScriptFailedError
+from serving.invocations import body_of, unless_gone
+from serving.lifecycle import State
+from serving.scripts.frames import Frame
+from serving.scripts.pool import Pool
+from serving.scripts.process import Launch, Worker
+from serving.selection import HEADER, METHOD, of_attributes
+from serving.service import Service
+from serving.settings import Settings
+from serving.tensorflow_serving import path_of
+
+log = logging.getLogger(__name__)
+
+# Two at least, so that the model has work while a script prepares some; and no more than 8 unless told, for each
+# holds whatever the script imports (30 MB with requests alone, some 450 MB with TensorFlow).
+LEAST_WORKERS, MOST_WORKERS = 2, 8
+# Where a server that listens on every address is reached from within.
+WITHIN: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (what is looked up, not bound)
+
+
+class Runner:
+    """Answers invocations by a script; belongs to the event loop."""
+
+    def __init__(self, service: Service, launch: Launch, budget: Budget) -> None:
+        self._service = service
+        settings = service.settings
+        self._workers = settings.script_workers or min(max(budget.cores, LEAST_WORKERS), MOST_WORKERS)
+        self._launch = launch
+        self._pool = Pool(
+            self._start,
+            workers=self._workers,
+            max_waiting=settings.max_queue,
+            timeout=settings.timeout,
+            waiting=service.metrics.script_waiting.set,
+            report=self._report,
+        )
+
+    async def open(self) -> None:
+        """Start the workers. Raises ModelLoadError when they cannot load the script."""
+        log.info("the script %s is being loaded by %d processes", self._launch.script.file, self._workers)
+        await self._pool.open()
+        log.info("the script is loaded")
+
+    async def answer(self, request: Request) -> Response:
+        """Have the script answer a request. Raises ServingError and ClientDisconnect."""
+        settings = self._service.settings
+        default = self._service.catalogue().default.name
+        attributes = request.headers.get(HEADER)
+        selection = of_attributes(attributes or "")
+        body = await body_of(request, settings.max_payload_bytes)
+        version = selection.version
+        path = path_of(quote(selection.model or default, safe=""), version, selection.method)
+        head = {
+            "content_type": request.headers.get("content-type", ""),
+            "accept": ",".join(request.headers.getlist("accept")),
+            "custom_attributes": attributes,
+            "model_name": selection.model,
+            "model_version": None if version is None else str(version),
+            "method": selection.method if METHOD in (attributes or "").lower() else None,
+            "rest_uri": base_of(settings) + path,
+            "timeout": settings.timeout,
+        }
+        answered = await unless_gone(request, self._pool.run(Frame(head, body)))
+        if "error" in answered.head:
+            raise ScriptFailedError(answered.head["error"])
+        # Given as a header, for as a media type it would get a charset that the script has not stated.
+        return Response(answered.body, headers={"content-type": answered.head["content_type"]})
+
+    async def stop(self, seconds: float) -> None:
+        """Let the script finish what it holds within this time, and end its processes."""
+        await self._pool.stop(seconds)
+
+    async def _start(self) -> Worker:
+        return await Worker.start(self._launch)
+
+    def _report(self, runs: bool) -> None:  # noqa: FBT001 (the pool's callback)
+        """Let /ping tell whether the script runs."""
+        lifecycle = self._service.lifecycle
+        if not runs and lifecycle.is_ready:
+            lifecycle.enter(State.BROKEN)
+        elif runs and lifecycle.state is State.BROKEN:
+            lifecycle.enter(State.READY)
+
+
+def base_of(settings: Settings) -> str:
+    """Where this server is reached from within."""
+    host = WITHIN.get(settings.host) or (f"[{settings.host}]" if ":" in settings.host else settings.host)
+    return f"http://{host}:{settings.port}"

@@ -1,0 +1,2 @@
+def to_metres(feet):
+    return feet * 0.3048
