@@ -80,7 +80,7 @@ def test_there_is_no_series_that_nobody_reads() -> None:
     page = samples(metrics)
     assert not [name for name, _ in page if name.endswith("_created")]
     buckets = 2 * len(LATENCY_BUCKETS) + len(ROW_BUCKETS) + 3
-    assert len(page) == 1 + len(State) + 1 + buckets + 2 * 3 + 2
+    assert len(page) == 1 + len(State) + 1 + buckets + 2 * 3 + 3
 
 
 def test_the_page_says_which_format_it_has() -> None:
