@@ -103,7 +103,16 @@ def kinds(kind: type[errors.ServingError]) -> list[type[errors.ServingError]]:
     return below if kind is errors.BadRequestError else [kind, *below]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/dependencies.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/architecture.md",
+        "docs/dependencies.md",
+        "docs/migration/tensorflow-serving.md",
+        "CHANGELOG.md",
+    ],
+)
 def test_links_lead_somewhere(page: str) -> None:
     for link in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / page).read_text()):
         assert (ROOT / Path(page).parent / link).exists(), link

@@ -4,20 +4,26 @@ With a script in the archive, `POST /invocations` is the script's: what it reads
 own affair. Size limit, queue, deadline, errors and metrics are those of a request without a script.
 """
 
+import asyncio
 import logging
+import shutil
+import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.budget import Budget
-from serving.errors import ScriptFailedError
+from serving.errors import ModelLoadError, ScriptFailedError
 from serving.invocations import body_of, unless_gone
 from serving.lifecycle import State
 from serving.scripts.frames import Frame
 from serving.scripts.pool import Pool
 from serving.scripts.process import Launch, Worker
+from serving.scripts.requirements import install
 from serving.selection import HEADER, METHOD, of_attributes
 from serving.service import Service
 from serving.settings import Settings
@@ -40,6 +46,8 @@ class Runner:
         settings = service.settings
         self._workers = settings.script_workers or min(max(budget.cores, LEAST_WORKERS), MOST_WORKERS)
         self._launch = launch
+        self._installed: Path | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._pool = Pool(
             self._start,
             workers=self._workers,
@@ -50,7 +58,12 @@ class Runner:
         )
 
     async def open(self) -> None:
-        """Start the workers. Raises ModelLoadError when they cannot load the script."""
+        """Install the requirements and start the workers. Raises ModelLoadError when one of both fails."""
+        self._opening = asyncio.current_task()
+        if self._launch.script.requirements:
+            self._installed = Path(await asyncio.to_thread(_temporary_folder))
+            await install(self._launch.script.requirements, self._installed, self._launch.environment)
+            self._launch = replace(self._launch, installed=self._installed)
         log.info("the script %s is being loaded by %d processes", self._launch.script.file, self._workers)
         await self._pool.open()
         log.info("the script is loaded")
@@ -82,7 +95,12 @@ class Runner:
 
     async def stop(self, seconds: float) -> None:
         """Let the script finish what it holds within this time, and end its processes."""
+        if self._opening and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
         await self._pool.stop(seconds)
+        if self._installed:
+            await asyncio.to_thread(shutil.rmtree, self._installed, ignore_errors=True)
 
     async def _start(self) -> Worker:
         return await Worker.start(self._launch)
@@ -94,6 +112,17 @@ class Runner:
             lifecycle.enter(State.BROKEN)
         elif runs and lifecycle.state is State.BROKEN:
             lifecycle.enter(State.READY)
+
+
+def _temporary_folder() -> str:
+    """A new folder for a script's requirements. Raises ModelLoadError."""
+    try:
+        return tempfile.mkdtemp(prefix="graviton-serving-")
+    except OSError as error:
+        raise ModelLoadError(
+            f"The script's requirements.txt needs a writable folder for temporary files ({error}). Give the container "
+            "one (docker run --tmpfs /tmp, or TMPDIR), or put the packages into code/lib of the archive."
+        ) from error
 
 
 def base_of(settings: Settings) -> str:

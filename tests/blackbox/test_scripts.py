@@ -21,7 +21,8 @@ from PIL import Image as Picture
 
 from assets import keras_models, onnx_models
 from assets.needed import needed
-from harness.bodies import CSV, JSON, as_json, document, refusal
+from assets.wheels import wheel
+from harness.bodies import CSV, JSON, JSONLINES, as_json, document, refusal
 from harness.crowd import at_once, metric, until
 from harness.servers import STOP_SECONDS, LocalServer, Server
 from harness.targets import ROOT, Image, Local
@@ -188,6 +189,60 @@ def test_two_handlers_a_helper_and_a_library_are_around_the_model(scaled: Server
     assert unknown.json()["error"].startswith("Error: 404, expected one of the models 'half'")
     assert refusal(scaled.post(feet, **{ATTRIBUTES: "tfs-model-version=two"})) == (400, "invalid_attribute")
     assert '"message": "request of 6 bytes"' in scaled.logs()
+
+
+def with_requirements(half: Path, made: Path, text: str) -> Path:
+    """The model and a script whose requirements come as a wheel with the archive."""
+    made.mkdir()
+    made.chmod(0o755)
+    shutil.copytree(half / "half", made / "half")
+    with_script("greeting", made)
+    wheel(made / "code", "greetings", "def greet(name):\n    return f'hello {name}'\n")
+    (made / "code" / "requirements.txt").write_text(text)
+    return made
+
+
+def greets(server: Server) -> None:
+    chosen = {ATTRIBUTES: "tfs-model-name=half,tfs-model-version=1,tfs-method=predict"}
+    answer = server.post(b'{"value": 1.0}\n{"value": 5.0}\n', JSONLINES, **chosen)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, JSONLINES)
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert lines == [{"greeting": "hello half", "value": value, "method": "predict"} for value in (2.5, 4.5)]
+
+
+def test_requirements_are_installed_before_the_script_is_loaded(half: Path, start: Start, tmp_path: Path) -> None:
+    folder = with_requirements(half, tmp_path / "archive", "--no-index\n--find-links .\ngreetings==1.0\n")
+    (tmp_path / "temporary").mkdir()
+    server = start(folder, TMPDIR=str(tmp_path / "temporary")).until_ready()
+    greets(server)
+    assert "Successfully installed greetings-1.0" in server.logs()
+    server.terminate()
+    assert server.until_ended() == 0
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.container
+def test_requirements_are_installed_in_an_image_that_is_read_only(
+    half: Path, tmp_path: Path, image_of: Callable[[str, str], str]
+) -> None:
+    folder = with_requirements(half, tmp_path / "archive", "--no-index\n--find-links .\ngreetings==1.0\n")
+    server = Image(image_of("arm64", "full"), "arm64", "neoverse-n1").start(
+        folder, {"SAGEMAKER_GUNICORN_WORKERS": "1"}, "12345:12345"
+    )
+    try:
+        greets(server.until_ready())
+    finally:
+        server.remove()
+
+
+def test_requirements_that_cannot_be_installed_end_the_server_with_the_reason(
+    half: Path, start: Start, tmp_path: Path
+) -> None:
+    folder = with_requirements(half, tmp_path / "archive", "greetings==2.0\n")
+    server = start(folder, PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="0")
+    assert server.until_ended(120) == 1
+    for complaint in ("No matching distribution found for greetings==2.0", "could not be installed", "code/lib"):
+        assert complaint in server.logs()
 
 
 # ---- Scripts that misbehave ----

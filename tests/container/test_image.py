@@ -15,7 +15,7 @@ pytestmark = pytest.mark.container
 
 CAPABILITIES = "com.amazonaws.sagemaker.capabilities"
 TOOLS = ("gcc", "cc", "pip", "pip3", "uv", "git", "curl")
-"""What has no business in an image that only serves."""
+"""What has no business in an image that only serves. pip is there as a module, for a script's requirements."""
 
 
 @pytest.fixture
@@ -60,6 +60,11 @@ def test_both_ways_to_call_the_program(image: Image) -> None:
 def test_no_tool_that_serving_does_not_need(image: Image) -> None:
     done = run(image, ["-c", "command -v python3 " + " ".join(TOOLS)], entrypoint="/bin/sh")
     assert done.stdout.split() == ["/usr/bin/python3"]
+
+
+def test_pip_is_there_for_the_requirements_of_scripts(image: Image) -> None:
+    done = run(image, ["-m", "pip", "--version"], entrypoint="python3")
+    assert done.stdout.startswith("pip "), done.stderr
 
 
 def test_modules_are_compiled_ahead(image: Image) -> None:
