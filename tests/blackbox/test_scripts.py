@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -243,6 +244,19 @@ def test_requirements_that_cannot_be_installed_end_the_server_with_the_reason(
     assert server.until_ended(120) == 1
     for complaint in ("No matching distribution found for greetings==2.0", "could not be installed", "code/lib"):
         assert complaint in server.logs()
+
+
+def test_sigterm_while_requirements_are_installed_exits_0(folder: Path, start: Start) -> None:
+    (folder / "code" / "requirements.txt").write_text("greetings\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = start(folder, PIP_INDEX_URL=f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        silent.settimeout(STOP_SECONDS)
+        connection, _ = silent.accept()  # pip has asked, and will wait for an answer
+        (pip,) = workers_of(server)
+        server.terminate()
+        assert server.until_ended() == 0
+        assert gone(pip)
+        connection.close()
 
 
 # ---- Scripts that misbehave ----
