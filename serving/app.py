@@ -11,7 +11,7 @@ from serving import __version__, ping, tensorflow_serving
 from serving.errors import MethodNotAllowedError, NotFoundError, ServingError, quoted
 from serving.invocations import Invocations
 from serving.metrics import CONTENT_TYPE
-from serving.openapi import invocations_path, ping_path
+from serving.openapi import invocations_path, ping_path, script_path
 from serving.rendering import render
 from serving.service import Service
 
@@ -56,5 +56,6 @@ def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
     """The OpenAPI document, made anew each time: the signature comes with the model."""
     document = get_openapi(title=TITLE, version=__version__, routes=app.routes)
     document["paths"][ping.PATH] = ping_path()
-    document["paths"]["/invocations"] = invocations_path(service.signature, service.formats)
+    model = invocations_path(service.signature, service.formats)
+    document["paths"]["/invocations"] = script_path() if service.script else model
     return document

@@ -50,6 +50,22 @@ def invocations_path(signature: Signature | None, formats: Sequence[Format]) -> 
     }
 
 
+def script_path() -> Document:
+    """The path item of `/invocations` where the archive's script answers: only the script knows the formats."""
+    return {
+        "post": {
+            "summary": "Run the script",
+            "description": "The archive's code/inference.py reads the request and makes the answer.",
+            "requestBody": {"content": {"*/*": {}}},
+            "responses": {
+                "200": {"description": "The script's answer, in the format that it states", "content": {"*/*": {}}},
+                "4XX": _error("The request is at fault; `code` says how"),
+                "5XX": _error("The server is not ready or overloaded, or the script failed"),
+            },
+        }
+    }
+
+
 def row_example(signature: Signature) -> Document | None:
     """A request in row form that the model takes; None where it would be long."""
     inputs = synthesise(signature, 1, EXAMPLE_SIZE)

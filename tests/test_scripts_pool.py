@@ -12,15 +12,16 @@ import pytest
 
 from serving.errors import (
     DeadlineExceededError,
+    InvalidAttributeError,
     ModelLoadError,
     NotReadyError,
     OverloadedError,
     ScriptFailedError,
 )
 from serving.scripts.found import Script
-from serving.scripts.frames import Frame
+from serving.scripts.frames import MAX_HEAD_BYTES, Frame
 from serving.scripts.pool import Pool
-from serving.scripts.process import Launch, Worker
+from serving.scripts.process import Launch, Worker, WorkerError
 
 PATIENCE = 60.0
 """Seconds after which a test that hangs fails."""
@@ -190,6 +191,29 @@ def test_a_worker_that_ends_fails_its_own_request_alone_and_is_replaced(
     with caplog.at_level(logging.WARNING):
         on_a_loop(test)
     assert f"ended with {how} and is replaced" in caplog.text
+
+
+def test_headers_that_are_too_large_are_refused_and_cost_no_worker(script: Script) -> None:
+    async def test() -> None:
+        async with pool_of(script) as pool:
+            pid = await said(pool, "pid")
+            with pytest.raises(InvalidAttributeError, match="headers"):
+                await pool.run(Frame({**HEAD, "accept": "x" * MAX_HEAD_BYTES}))
+            assert await said(pool, "pid") == pid
+
+    on_a_loop(test)
+
+
+def test_a_worker_that_was_killed_is_given_no_more(script: Script) -> None:
+    async def test() -> None:
+        worker = await Worker.start(Launch(script, None, os.environ))
+        assert worker.is_alive
+        worker.kill()
+        assert not worker.is_alive
+        with pytest.raises(WorkerError, match="signal SIGKILL"):
+            await worker.ask(ask("a"))
+
+    on_a_loop(test)
 
 
 def test_at_the_deadline_a_worker_that_hangs_is_killed_and_replaced(script: Script, tmp_path: Path) -> None:

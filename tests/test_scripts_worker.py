@@ -9,7 +9,7 @@ import pytest
 
 from serving.scripts import worker
 from serving.scripts.contract import Call, Handler, ScriptError
-from serving.scripts.frames import Frame
+from serving.scripts.frames import MAX_HEAD_BYTES, Frame, packed
 
 HEAD = {
     "content_type": "text/plain",
@@ -27,9 +27,9 @@ ECHO = "def handler(data, context): return data.read(), context.accept_header\n"
 @pytest.fixture(autouse=True)
 def modules() -> Iterator[None]:
     """What loading a script does to this process ends with the test."""
-    path, before = list(sys.path), set(sys.modules)
+    path, arguments, before = list(sys.path), list(sys.argv), set(sys.modules)
     yield
-    sys.path[:] = path
+    sys.path[:], sys.argv[:] = path, arguments
     for name in set(sys.modules) - before:
         del sys.modules[name]
 
@@ -99,6 +99,12 @@ def test_what_an_author_says_reaches_the_caller(caplog: pytest.LogCaptureFixture
 )
 def test_what_the_system_says_does_not(error: BaseException) -> None:
     assert worker.answer(raising(error), Frame(HEAD)) == Frame({"error": ""})
+
+
+def test_a_text_of_any_length_fits_into_a_frame() -> None:
+    answered = worker.answer(raising(ValueError("x" * 2 * MAX_HEAD_BYTES)), Frame(HEAD))
+    packed(answered)
+    assert answered.head["error"].startswith("xxx")
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 from serving.errors import (
     DeadlineExceededError,
+    InvalidAttributeError,
     ModelLoadError,
     NotReadyError,
     OverloadedError,
     ScriptFailedError,
     ServingError,
 )
-from serving.scripts.frames import Frame
+from serving.scripts.frames import Frame, FrameError
 from serving.scripts.process import Worker, WorkerError, described
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class Pool:
             OverloadedError: too many wait already.
             DeadlineExceededError: no answer within the time limit.
             ScriptFailedError: the worker ended.
+            InvalidAttributeError: the request's headers are too large.
         """
         if self._stopping or self._broken:
             why = "the server is stopping" if self._stopping else "its processes cannot be started"
@@ -159,11 +161,15 @@ class Pool:
         except WorkerError as error:
             log.warning("a request to the script failed: %s", error)
             job.fail(ScriptFailedError())
+        except FrameError as error:
+            # The body has been held against its limit, so its headers it is.
+            job.fail(InvalidAttributeError(f"headers: {error}"))
         else:
             if not job.answer.done():
                 job.answer.set_result(answer)
-            self._idle.append(worker)
         finally:
+            if worker.is_alive:
+                self._idle.append(worker)
             self._running.discard(job)
             self._leave(job)
         self._hand_out()

@@ -88,6 +88,7 @@ class Worker:
         self._process = process
         self._reader = reader
         self._writer = writer
+        self._killed = False
         self.ended: asyncio.Task[int] = asyncio.create_task(self._wait())
         """Its exit status, once it has ended."""
 
@@ -119,13 +120,19 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
-        return not self.ended.done()
+        """Whether it has not ended, and is not about to."""
+        return not (self._killed or self.ended.done())
 
     async def ask(self, question: Frame) -> Frame:
-        """Give it a request and wait for its answer, one at a time. Raises WorkerError when it ends instead."""
+        """Give it a request and wait for its answer, one at a time.
+
+        Raises:
+            WorkerError: it has ended instead.
+            FrameError: the request is too large to be sent.
+        """
+        beginning = packed(question)
         with contextlib.suppress(ConnectionError):  # reading tells why
-            self._writer.write(packed(question))
+            self._writer.write(beginning)
             self._writer.write(question.body)
             await self._writer.drain()
         return await self._receive()
@@ -134,6 +141,7 @@ class Worker:
         """End it, and all that its script has started, at once."""
         self._writer.close()
         if self.is_alive:
+            self._killed = True
             self._kill_session()
 
     async def close(self) -> None:

@@ -39,6 +39,9 @@ FOREIGN = dict.fromkeys(
 PR_SET_PDEATHSIG = 1
 # Absolute paths, but not those in a URL.
 PATHS = re.compile(r"(?<![\w.:/])/(?:[\w.@+-]+/)+[\w.@+-]*")
+# A script may put the model's whole answer into its exception. Callers get less still.
+TEXT_LIMIT = 4096
+TRACEBACK_LIMIT = 65_536
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -70,6 +73,7 @@ def _work(requests: BinaryIO, answers: BinaryIO, file: Path, module_path: Sequen
 def load(file: Path, module_path: Sequence[str]) -> Handler:
     """Import the script and find its handlers. Raises ScriptError, and whatever the script raises."""
     sys.path[:0] = module_path
+    sys.argv[:] = [str(file)]  # the command line is no business of the script's
     spec = importlib.util.spec_from_file_location(MODULE, file)
     assert spec is not None  # it is given for every .py file  # noqa: S101
     assert spec.loader is not None  # noqa: S101
@@ -97,7 +101,7 @@ def public(error: BaseException) -> str:
     """
     if isinstance(error, OSError | SystemExit):
         return ""
-    text = str(error)
+    text = str(error)[:TEXT_LIMIT]
     return "" if TRACEBACK in text else PATHS.sub("…", text)
 
 
@@ -116,12 +120,12 @@ def _reason(error: BaseException) -> str:
     """Why the script could not be loaded, for the operator."""
     if isinstance(error, ScriptError):
         return str(error)
-    return "".join(traceback.format_exception_only(error)).strip()
+    return "".join(traceback.format_exception_only(error)).strip()[:TEXT_LIMIT]
 
 
 def _script_traceback(error: BaseException) -> str:
     """The traceback from the script on; empty where the script itself has not failed."""
-    return "" if isinstance(error, ScriptError) else "".join(traceback.format_exception(error))
+    return "" if isinstance(error, ScriptError) else "".join(traceback.format_exception(error))[-TRACEBACK_LIMIT:]
 
 
 def _die_with_the_server() -> None:

@@ -190,6 +190,8 @@ def test_two_handlers_a_helper_and_a_library_are_around_the_model(scaled: Server
     assert unknown.json()["error"].startswith("Error: 404, expected one of the models 'half'")
     assert refusal(scaled.post(feet, **{ATTRIBUTES: "tfs-model-version=two"})) == (400, "invalid_attribute")
     assert '"message": "request of 6 bytes"' in scaled.logs()
+    page = scaled.client.get("/openapi.json").json()["paths"]["/invocations"]["post"]
+    assert page["summary"] == "Run the script"
 
 
 def with_requirements(half: Path, made: Path, text: str) -> Path:
