@@ -55,8 +55,12 @@ def settle(prepared: Prepared, settings: Settings, seconds: float = CHILD_SECOND
     if not (prepared.plan.bf16_on_trial and prepared.plan.bf16_variables):
         return prepared
     log.info("trying bf16 on the model, in processes of their own")
-    with tempfile.TemporaryDirectory(prefix="trial-") as name:
-        trial = _tried(Path(name), prepared, settings, seconds)
+    try:
+        with tempfile.TemporaryDirectory(prefix="trial-") as name:
+            trial = _tried(Path(name), prepared, settings, seconds)
+    except OSError as error:
+        # No folder that can be written to, no memory for a process.
+        trial = Trial(kept=False, deviation=None, reason=f"it could not be tried: {error}")
     return concluded(prepared, trial)
 
 

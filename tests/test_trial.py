@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,14 @@ def test_a_run_that_dies_or_hangs_means_float32(
     assert not settled.plan.bf16
     assert f"bf16 is off: it could not be tried, as {reason}" in caplog.text
     assert ("no memory" in caplog.text) is ("no memory" in program)
+
+
+def test_without_a_place_to_write_it_is_not_tried(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "nowhere"))
+    settled = settle(prepared(folder), Settings(model_dir=folder))
+    assert settled.trial is not None
+    assert "it could not be tried: [Errno 2]" in settled.trial.reason
+    assert not settled.plan.bf16
 
 
 def test_a_larger_deviation_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
