@@ -107,7 +107,7 @@ def mobilenet(path: Path, seed: int = SEED) -> Path:
     import keras  # noqa: PLC0415
 
     keras.utils.set_random_seed(seed)
-    keras.applications.MobileNetV2(input_shape=(96, 96, 3), alpha=0.35, weights=None).save(path)
+    keras.applications.MobileNetV2(input_shape=(96, 96, 3), alpha=0.35, weights=None).export(path, verbose=False)
     return path
 
 
