@@ -144,7 +144,7 @@ def _inspect(options: argparse.Namespace, settings: Settings) -> int:
     if options.directory:
         settings = replace(settings, model_dir=options.directory)
     try:
-        prepared = settle(prepare(settings, os.environ), settings)
+        prepared = settle(prepare(settings, os.environ), settings, os.environ)
         apply_environment(prepared.plan)
         from serving import inspection, loader  # noqa: PLC0415 (numpy may be imported only now)
 

@@ -60,7 +60,7 @@ def run_in_child(folder: Path, settings: Settings, batch: int, given: Path | Non
 
 def _measure(folder: Path, settings: Settings, batch: int, given: Path | None) -> Measured:
     """Load the model as the server does and run it. Raises ModelLoadError and AuditError."""
-    prepared = settle(prepare(settings, os.environ), settings)
+    prepared = settle(prepare(settings, os.environ), settings, os.environ)
     apply_environment(prepared.plan)
     from serving import backends, loader  # noqa: PLC0415 (numpy may be imported only now)
     from serving.signature import row_count  # noqa: PLC0415

@@ -52,5 +52,9 @@ def prepare(settings: Settings, environment: Mapping[str, str]) -> Prepared:
 
 
 def apply_environment(plan: Plan) -> None:
-    """Set the plan's variables in this process; must come before numpy and the framework are imported."""
-    os.environ.update(plan.environment)
+    """Set the plan's variables in this process, but for those on trial.
+
+    Must come before numpy is imported, and, with nothing on trial, before the framework is.
+    """
+    tried = plan.bf16_variables if plan.bf16_on_trial else {}
+    os.environ.update({name: value for name, value in plan.environment.items() if name not in tried})

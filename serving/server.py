@@ -154,12 +154,13 @@ class Server(uvicorn.Server):
         try:
             prepared = prepare(self._settings, os.environ)
             log.info("processor: %s", prepared.machine.processor.description)
-            log.info("plan: %s", prepared.plan.line)
             environment = dict(os.environ)
-            prepared = settle(prepared, self._settings)
             apply_environment(prepared.plan)
             service = self._build()
             opening = self._open_script(service, prepared.machine.budget, environment)
+            prepared = settle(prepared, self._settings, environment)
+            log.info("plan: %s", prepared.plan.line)
+            apply_environment(prepared.plan)
             from serving.loader import load  # noqa: PLC0415 (numpy may be imported only now)
 
             loaded = load(prepared, self._settings, self._report)

@@ -15,10 +15,9 @@ What a child does is in `serving.trial_run`; what it leaves in a folder is a ver
 
 import json
 import logging
-import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,17 +46,20 @@ class Trial:
     reason: str
 
 
-def settle(prepared: Prepared, settings: Settings, seconds: float = CHILD_SECONDS) -> Prepared:
+def settle(
+    prepared: Prepared, settings: Settings, environment: Mapping[str, str], seconds: float = CHILD_SECONDS
+) -> Prepared:
     """Try bf16 if the plan leaves it to a trial in children; the plan that comes of it has nothing on trial.
 
-    To be called before the plan's environment is set. Raises ModelLoadError for a golden.npz that does not fit.
+    `environment` is what the plan was made of; the children make it anew. Raises ModelLoadError for a
+    golden.npz that does not fit.
     """
     if not (prepared.plan.bf16_on_trial and prepared.plan.bf16_variables):
         return prepared
     log.info("trying bf16 on the model, in processes of their own")
     try:
         with tempfile.TemporaryDirectory(prefix="trial-") as name:
-            trial = _tried(Path(name), prepared, settings, seconds)
+            trial = _tried(Path(name), settings, environment, seconds)
     except OSError as error:
         # No folder that can be written to, no memory for a process.
         trial = Trial(kept=False, deviation=None, reason=f"it could not be tried: {error}")
@@ -87,9 +89,10 @@ def leave_error(folder: Path, error: Exception) -> None:
     (folder / VERDICT).write_text(json.dumps({"error": str(error)}), encoding="utf-8")
 
 
-def _tried(folder: Path, prepared: Prepared, settings: Settings, seconds: float) -> Trial:
+def _tried(folder: Path, settings: Settings, environment: Mapping[str, str], seconds: float) -> Trial:
     for mode in (BF16, STRICT):
-        obstacle = _run_child(folder, mode, settings, seconds)
+        command = children.command(CHILD_COMMAND, str(folder), str(settings.model_dir), mode)
+        obstacle = _run_child(folder, mode, command, environment, seconds)
         if obstacle:
             return Trial(kept=False, deviation=None, reason=f"it could not be tried, as the {mode} run {obstacle}")
         verdict = verdict_of(folder)
@@ -97,18 +100,16 @@ def _tried(folder: Path, prepared: Prepared, settings: Settings, seconds: float)
             if "error" in verdict:
                 raise ModelLoadError(verdict["error"])
             return Trial(**verdict)
-    raise AssertionError(f"the strict run of {prepared.found.path} left no verdict")
+    raise AssertionError("the strict run left no verdict")
 
 
-def _run_child(folder: Path, mode: str, settings: Settings, seconds: float) -> str:
+def _run_child(folder: Path, mode: str, command: Sequence[str], environment: Mapping[str, str], seconds: float) -> str:
     """Run a child to its end; what kept it from one, empty where nothing did."""
-    command = children.command(CHILD_COMMAND, str(folder), str(settings.model_dir), mode)
-    environment = children.environment(os.environ)
     with (
         (folder / COMPLAINTS).open("wb") as complaints,
         # The pipe is never written to. It closes when this process ends, however it does, and the child then ends too.
         subprocess.Popen(  # noqa: S603 (this program itself)
-            command, env=environment, stdin=subprocess.PIPE, stdout=complaints, stderr=complaints
+            command, env=children.environment(environment), stdin=subprocess.PIPE, stdout=complaints, stderr=complaints
         ) as child,
     ):
         try:

@@ -1,5 +1,6 @@
 """The plan follows the processor's flags, the budget and the user, and gives its reasons."""
 
+import os
 from collections.abc import Mapping
 
 import pytest
@@ -11,6 +12,7 @@ from serving.budget import Budget
 from serving.plans import Plan, make_plan
 from serving.plans.onnx import ORT_SPINNING
 from serving.plans.plan import ORT_FASTMATH
+from serving.preparation import apply_environment
 from serving.processor import Processor
 from serving.settings import Settings
 
@@ -184,6 +186,15 @@ def test_a_trial_settles_the_variables_of_the_process_too(*, on: bool) -> None:
     assert {c.name for c in made.choices}.issuperset(MODES) is on
     assert made.environment["TF_ENABLE_ONEDNN_OPTS"] == "1"
     assert not made.session
+
+
+def test_what_is_on_trial_is_not_set_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    apply_environment(tensorflow())
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
+    assert os.environ.keys().isdisjoint(MODES)
+    apply_environment(tensorflow().with_bf16(on=True, reason="it was tried"))
+    assert os.environ.keys() >= set(MODES)
 
 
 @pytest.mark.parametrize("set_to", ["BF16", "STRICT", "F16"])

@@ -1,6 +1,7 @@
 """bf16 is tried in two processes, and whatever becomes of them, this one goes on."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_that_bf16_does_not_change_keeps_it(folder: Path) -> None:
-    settled = settle(prepared(folder), Settings(model_dir=folder))
+    settled = settle(prepared(folder), Settings(model_dir=folder), os.environ)
     assert settled.trial is not None
     assert (settled.trial.kept, settled.trial.deviation) == (True, 0.0)
     assert "synthetic inputs, within the tolerance" in settled.trial.reason
@@ -70,7 +71,7 @@ def test_expected_outputs_settle_it_in_one_run(
         return run_child(folder, mode, *rest)
 
     monkeypatch.setattr(trial, "_run_child", noted)
-    settled = settle(prepared(tmp_path), Settings(model_dir=tmp_path))
+    settled = settle(prepared(tmp_path), Settings(model_dir=tmp_path), os.environ)
     assert settled.trial is not None
     assert settled.trial.kept is kept
     assert settled.plan.bf16 is kept
@@ -80,7 +81,7 @@ def test_expected_outputs_settle_it_in_one_run(
 
 def test_text_is_compared_too(tmp_path: Path) -> None:
     keras_models.binary(tmp_path / "1")
-    settled = settle(prepared(tmp_path), Settings(model_dir=tmp_path))
+    settled = settle(prepared(tmp_path), Settings(model_dir=tmp_path), os.environ)
     assert settled.trial is not None
     assert settled.trial.deviation == 0.0
 
@@ -89,12 +90,12 @@ def test_a_golden_file_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     keras_models.rows(tmp_path / "1")
     np.savez(tmp_path / GOLDEN, z=np.ones(3))
     with pytest.raises(ModelLoadError, match="does not fit the model"):
-        settle(prepared(tmp_path), Settings(model_dir=tmp_path))
+        settle(prepared(tmp_path), Settings(model_dir=tmp_path), os.environ)
 
 
 def test_a_model_that_cannot_be_tried_is_not_trusted(tmp_path: Path) -> None:
     keras_models.refusing(tmp_path / "1")
-    settled = settle(prepared(tmp_path), Settings(model_dir=tmp_path))
+    settled = settle(prepared(tmp_path), Settings(model_dir=tmp_path), os.environ)
     assert settled.trial is not None
     assert not settled.plan.bf16
     assert "it could not be tried" in settled.trial.reason
@@ -112,7 +113,7 @@ def test_a_run_that_dies_or_hangs_means_float32(
     folder: Path, program: str, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(children, "command", lambda *_: [sys.executable, "-c", program])
-    settled = settle(prepared(folder), Settings(model_dir=folder), seconds=1)
+    settled = settle(prepared(folder), Settings(model_dir=folder), os.environ, seconds=1)
     assert settled.trial is not None
     assert reason in settled.trial.reason
     assert not settled.plan.bf16
@@ -122,7 +123,7 @@ def test_a_run_that_dies_or_hangs_means_float32(
 
 def test_without_a_place_to_write_it_is_not_tried(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "nowhere"))
-    settled = settle(prepared(folder), Settings(model_dir=folder))
+    settled = settle(prepared(folder), Settings(model_dir=folder), os.environ)
     assert settled.trial is not None
     assert "it could not be tried: [Errno 2]" in settled.trial.reason
     assert not settled.plan.bf16
@@ -132,7 +133,7 @@ def test_a_larger_deviation_is_given_up(folder: Path, monkeypatch: pytest.Monkey
     verdict = json.dumps({"kept": False, "deviation": 0.5, "reason": "too much"})
     program = f"import sys, pathlib; pathlib.Path(sys.argv[1], 'verdict.json').write_text({verdict!r})"
     monkeypatch.setattr(children, "command", lambda _, *given: [sys.executable, "-c", program, *given])
-    settled = settle(prepared(folder), Settings(model_dir=folder))
+    settled = settle(prepared(folder), Settings(model_dir=folder), os.environ)
     assert settled.trial == trial.Trial(kept=False, deviation=0.5, reason="too much")
     assert ("bf16", "off", "too much") in {(c.name, c.value, c.reason) for c in settled.plan.choices}
 
@@ -140,10 +141,10 @@ def test_a_larger_deviation_is_given_up(folder: Path, monkeypatch: pytest.Monkey
 def test_nothing_is_tried_where_there_is_nothing_to_try(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "command", lambda *_: pytest.fail("a child was started"))
     without = prepared(folder, GRAVITON2)
-    assert settle(without, Settings(model_dir=folder)) is without
+    assert settle(without, Settings(model_dir=folder), os.environ) is without
     # ONNX Runtime's sessions may differ within a process, so the loader tries them.
     other = prepared(folder, framework="onnx")
-    assert settle(other, Settings(model_dir=folder)) is other
+    assert settle(other, Settings(model_dir=folder), os.environ) is other
 
 
 def test_a_child_ends_when_its_parent_does() -> None:
