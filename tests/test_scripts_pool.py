@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -327,6 +328,17 @@ def test_what_a_script_has_started_ends_with_its_worker(script: Script) -> None:
             with pytest.raises(ScriptFailedError):
                 await pool.run(ask("exit 0"))
             await until_gone(child)
+
+    on_a_loop(test)
+
+
+def test_a_worker_that_ends_without_a_request_is_replaced_too(script: Script) -> None:
+    async def test() -> None:
+        async with pool_of(script) as pool:
+            child, first = int(await said(pool, "child")), int(await said(pool, "pid"))
+            os.kill(first, signal.SIGKILL)  # as the kernel does when memory runs out
+            await until_gone(child)
+            assert int(await said(pool, "pid")) != first
 
     on_a_loop(test)
 

@@ -178,6 +178,7 @@ class Worker:
     async def _wait(self) -> int:
         status = await self._process.wait()
         self._kill_session()  # of which others may be left
+        self._writer.close()
         return status
 
     def _kill_session(self) -> None:
