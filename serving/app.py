@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from serving import __version__, ping, tensorflow_serving
+from serving.endpoint import Endpoint
 from serving.errors import MethodNotAllowedError, NotFoundError, ServingError, quoted
-from serving.invocations import Invocations
 from serving.metrics import CONTENT_TYPE
 from serving.openapi import invocations_path, ping_path, script_path
 from serving.rendering import render
@@ -22,7 +22,7 @@ def build(service: Service) -> FastAPI:
     """The application around a service."""
     app = FastAPI(title=TITLE, version=__version__, redoc_url=None)
     app.router.routes.append(Route(ping.PATH, ping.Ping(service.lifecycle), methods=list(ping.METHODS)))
-    app.router.routes.append(Route("/invocations", Invocations(service, to_script=True), methods=["POST"]))
+    app.router.routes.append(Route("/invocations", Endpoint(service, to_script=True), methods=["POST"]))
     app.router.routes.extend(tensorflow_serving.routes(service))
     app.exception_handler(HTTPException)(_http_exception)
 

@@ -60,6 +60,11 @@ class Batcher(Generic[T]):
         """How many requests wait to be run for the first time."""
         return self._waiting
 
+    @property
+    def has_work(self) -> bool:
+        """Whether `next_batch` may have something to run."""
+        return bool(self._waiting or self._again)
+
     def submit(self, entry: Entry[T]) -> None:
         """Queue a request. Raises OverloadedError when `max_waiting` wait already."""
         if self._waiting >= self._max_waiting:

@@ -6,30 +6,43 @@ GIL while it computes). All state belongs to the loop, so there are no locks.
 
 import asyncio
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
+from typing import TypeAlias
 
 from serving.backends import Model
 from serving.batch import join, ride_key, split
 from serving.batcher import Batch, Batcher, Entry
 from serving.errors import DeadlineExceededError, ModelFailedError, ServingError
+from serving.lane import Lane
 from serving.metrics import Metrics
 from serving.signature import Inputs, Outputs, row_count
 
 log = logging.getLogger(__name__)
 
+# How often the loop may look for further requests before a batch leaves. A look costs some 10 us and is
+# taken only while the last one found somebody; the bound is for senders that never pause.
+LOOKS = 16
+
+Outcome: TypeAlias = Outputs | ServingError
+
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A request's arrays, and where its answer goes."""
+    """A request's arrays, and whom its answer, or its error, is told."""
 
     inputs: Inputs
-    answer: asyncio.Future[Outputs]
+    tell: Callable[[Outcome], None]
 
 
 class Dispatcher:
     """Runs requests on a model, several together where that is sound.
+
+    A batch leaves when the loop has gone quiet: a request that finds a lane free has the loop look once more
+    for others that have arrived in the same moment, and again as long as some have. That is not a wait: a look
+    finds nothing at once when nobody else is there. It makes batches as large as there are callers, and steady.
 
     Args:
         model: what runs them; its `run` is called from the lanes' threads.
@@ -44,13 +57,19 @@ class Dispatcher:
         self, model: Model, *, lanes: int, max_rows: int, max_waiting: int, timeout: float, metrics: Metrics
     ) -> None:
         self._model = model
-        self._joins = max_rows > 1
+        self._max_rows = max_rows
         self._timeout = timeout
         self._metrics = metrics
         self._batcher: Batcher[Ticket] = Batcher(max_rows, max_waiting)
-        self._free_lanes = lanes
-        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+        self._lanes = [Lane(f"lane-{number}") for number in range(lanes)]
+        self._free = list(self._lanes)
         self._loop = asyncio.get_running_loop()
+        # Those who await an answer, in the order in which they came, which is that of their deadlines.
+        self._open: dict[Entry[Ticket], None] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._arrivals = 0
+        self._looking = False
+        metrics.queue(lambda: self._batcher.waiting)
 
     async def run(self, inputs: Inputs) -> Outputs:
         """Admit a validated request, have it run, and return its own part of the answer.
@@ -62,33 +81,81 @@ class Dispatcher:
             DeadlineExceededError: no answer within the time limit.
             ServingError: what the model made of it.
         """
-        ticket = Ticket(inputs, self._loop.create_future())
-        entry = Entry(ticket, row_count(inputs), ride_key(inputs) if self._joins else None, monotonic() + self._timeout)
-        self._batcher.submit(entry)
-        self._fill_lanes()
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
+
+        def tell(outcome: Outcome) -> None:
+            # The one who awaits it may have been cancelled in this moment.
+            if not answer.done():
+                answer.set_result(outcome)
+
+        entry = self.submit(inputs, tell)
         try:
-            async with asyncio.timeout(self._timeout):
-                return await ticket.answer
-        except TimeoutError:
-            raise DeadlineExceededError(f"expected an answer within {self._timeout:g} s, got none") from None
-        finally:
-            self._batcher.cancel(entry)
-            self._metrics.waiting.set(self._batcher.waiting)
+            outcome = await answer
+        except asyncio.CancelledError:
+            self.cancel(entry)
+            raise
+        if isinstance(outcome, ServingError):
+            raise outcome
+        return outcome
+
+    def submit(self, inputs: Inputs, tell: Callable[[Outcome], None]) -> Entry[Ticket]:
+        """Admit a validated request; `tell` is called once, on the loop and later, unless it is cancelled.
+
+        Raises OverloadedError when too many wait already.
+        """
+        key = ride_key(inputs) if self._max_rows > 1 else None
+        entry = Entry(Ticket(inputs, tell), row_count(inputs), key, monotonic() + self._timeout)
+        self._batcher.submit(entry)
+        self._open[entry] = None
+        if self._alarm is None:
+            self._alarm = self._loop.call_later(self._timeout, self._ring)
+        self._arrivals += 1
+        self._soon()
+        return entry
+
+    def cancel(self, entry: Entry[Ticket]) -> None:
+        """Nobody wants this request's answer any more; it is not told."""
+        self._open.pop(entry, None)
+        self._batcher.cancel(entry)
 
     def close(self) -> None:
         """Let the lanes' threads end; to be called when nothing waits any more."""
-        self._threads.shutdown(wait=False)
+        for lane in self._lanes:
+            lane.close()
+
+    def _soon(self) -> None:
+        """Have what waits run as soon as the loop is quiet, if a lane is free."""
+        if self._free and not self._looking and self._batcher.has_work:
+            self._looking = True
+            self._loop.call_soon(self._look, 0, LOOKS)
+
+    def _look(self, seen: int, looks: int) -> None:
+        """Let the batch leave if nobody has come since the last look, or enough have."""
+        if self._arrivals != seen and looks and 1 < self._max_rows > self._batcher.waiting:
+            self._loop.call_soon(self._look, self._arrivals, looks - 1)
+            return
+        self._looking = False
+        self._fill_lanes()
 
     def _fill_lanes(self) -> None:
-        while self._free_lanes and (batch := self._batcher.next_batch(monotonic())):
-            self._free_lanes -= 1
-            self._start(batch)
-        self._metrics.waiting.set(self._batcher.waiting)
+        while self._free and (batch := self._batcher.next_batch(monotonic())):
+            self._start(self._free.pop(), batch)
 
-    def _start(self, batch: Batch[Ticket]) -> None:
+    def _start(self, lane: Lane, batch: Batch[Ticket]) -> None:
         """Run a batch in a lane's thread; `_finish` is called on the loop, whatever comes of it."""
-        job = self._threads.submit(self._run, [entry.payload.inputs for entry in batch])
-        job.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._finish, batch, done))
+        requests = [entry.payload.inputs for entry in batch]
+
+        def job() -> None:
+            outcome: list[Outputs] | BaseException
+            try:
+                outcome = self._run(requests)
+            except BaseException as error:  # noqa: BLE001 (whatever it is, its requests must be told)
+                outcome = error
+            # A loop that is closed by now has nobody left who waits.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._finish, lane, batch, outcome)
+
+        lane.start(job)
 
     def _run(self, requests: list[Inputs]) -> list[Outputs]:
         """In a lane's thread: join -> run -> split."""
@@ -98,23 +165,41 @@ class Dispatcher:
         self._metrics.batch(sum(rows), monotonic() - started)
         return split(outputs, rows)
 
-    def _finish(self, batch: Batch[Ticket], job: Future[list[Outputs]]) -> None:
-        self._free_lanes += 1
-        error = job.exception()
-        if error is None:
-            for entry, outputs in zip(batch, job.result(), strict=True):
-                if not entry.payload.answer.done():
-                    entry.payload.answer.set_result(outputs)
+    def _finish(self, lane: Lane, batch: Batch[Ticket], outcome: list[Outputs] | BaseException) -> None:
+        self._free.append(lane)
+        if isinstance(outcome, BaseException):
+            self._fail(batch, outcome)
         else:
-            self._fail(batch, error)
-        self._fill_lanes()
+            for entry, outputs in zip(batch, outcome, strict=True):
+                self._tell(entry, outputs)
+        self._soon()
+
+    def _tell(self, entry: Entry[Ticket], outcome: Outcome) -> None:
+        """Tell the one who awaits it, if he still does."""
+        if entry in self._open:
+            del self._open[entry]
+            entry.payload.tell(outcome)
 
     def _fail(self, batch: Batch[Ticket], error: BaseException) -> None:
         guilty = self._batcher.failed(batch)
         if guilty is None:
             log.warning("a batch of %d requests failed and is run again in halves: %s", len(batch), error)
-        elif not guilty.payload.answer.done():
-            guilty.payload.answer.set_exception(_safe(error))
+        else:
+            self._tell(guilty, _safe(error))
+
+    def _ring(self) -> None:
+        """The oldest request's time may be up: give up those whose time is, and set the alarm for the next."""
+        now = monotonic()
+        late = []
+        self._alarm = None
+        for entry in self._open:
+            if entry.deadline > now:
+                self._alarm = self._loop.call_later(entry.deadline - now, self._ring)
+                break
+            late.append(entry)
+        for entry in late:
+            self.cancel(entry)
+            entry.payload.tell(DeadlineExceededError(f"expected an answer within {self._timeout:g} s, got none"))
 
 
 def _safe(error: BaseException) -> ServingError:

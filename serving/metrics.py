@@ -4,6 +4,8 @@ SageMaker's detailed observability, on by default for endpoint configurations ma
 scrapes this path and bills what it stores, so labels have few values and never hold a caller's text.
 """
 
+from collections.abc import Callable
+from functools import cache
 from math import nan
 
 from prometheus_client import (
@@ -33,6 +35,8 @@ class Metrics:
         self._requests = Counter(
             "serving_requests", "Answered invocations, by status", ["status"], registry=self._registry
         )
+        # Finding a series by its label costs more than counting in it.
+        self._by_status = cache(lambda status: self._requests.labels(str(status)))
         self._latency = Histogram(
             "serving_request_seconds",
             "Seconds from an invocation's head to its answer",
@@ -51,7 +55,11 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self._registry,
         )
-        self.waiting = Gauge("serving_waiting_requests", "Requests waiting for a lane", registry=self._registry)
+        self._queues: list[Callable[[], int]] = []
+        # Asked when somebody looks: to be told at every request would cost each of them.
+        Gauge("serving_waiting_requests", "Requests waiting for a lane", registry=self._registry).set_function(
+            lambda: sum(waiting() for waiting in self._queues)
+        )
         self.script_waiting = Gauge(
             "serving_script_waiting_requests", "Requests waiting for the archive's script", registry=self._registry
         )
@@ -72,9 +80,13 @@ class Metrics:
         self._bf16.set(bf16)
         self._deviation.set(nan if deviation is None else deviation)
 
+    def queue(self, waiting: Callable[[], int]) -> None:
+        """Count those who wait in one more queue, of whose length `waiting` tells."""
+        self._queues.append(waiting)
+
     def request(self, status: int, seconds: float) -> None:
         """Count an answered invocation."""
-        self._requests.labels(str(status)).inc()
+        self._by_status(status).inc()
         self._latency.observe(seconds)
 
     def batch(self, rows: int, seconds: float) -> None:

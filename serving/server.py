@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
+from functools import partial
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 import uvloop
 
+from serving.connection import Connection, Gate
 from serving.errors import ModelLoadError
 from serving.lifecycle import Lifecycle, State
 from serving.ping import Door
@@ -88,6 +90,7 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._lifecycle = Lifecycle()
         self._door = Door(self._lifecycle)
+        self._gate = Gate()
         self._service: Service | None = None
         self._loop = asyncio.get_running_loop()
         self._loader = Thread(target=self._load, name="loader", daemon=True)
@@ -95,7 +98,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 self._door,
                 interface="asgi3",
-                http="httptools",
+                http=partial(Connection, self._gate),  # type: ignore[arg-type]  # it is called as the class would be
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -205,7 +208,10 @@ class Server(uvicorn.Server):
         self._call(self._lifecycle.enter, state)
 
     def _serve_model(self, service: "Service", loaded: "Loaded") -> None:
+        from serving.express import Express  # noqa: PLC0415 (what it needs is imported by now)
+
         service.put_in_service(loaded)
+        self._gate.express = Express(service)
         self._lifecycle.enter(State.READY)
         log.info("ready")
 

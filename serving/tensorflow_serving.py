@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from serving.endpoint import Endpoint
 from serving.errors import ServingError
-from serving.invocations import Asked, Invocations
+from serving.invocations import Asked
 from serving.rendering import render
 from serving.selection import PREDICT, of_path
 from serving.service import Service
@@ -34,7 +35,7 @@ def path_of(model: str, version: int | None, method: str) -> str:
 
 def routes(service: Service) -> list[Route]:
     """The API's routes; those that run a model take the same way as `/invocations`."""
-    run = Invocations(service, _read_path)
+    run = Endpoint(service, _read_path)
     status = _status(service)
     places = (f"{ROOT}/{{model}}/versions/{{version}}", f"{ROOT}/{{model}}")
     return [

@@ -24,24 +24,26 @@ def validate(inputs: Inputs, signature: Signature) -> Inputs:
 
 def _check_shape(array: Array, spec: TensorSpec, sizes: dict[str, int]) -> None:
     """Check one input; `sizes` remembers what each named dimension was in the inputs before it."""
-    expected = f"input {quoted(spec.name)}: expected shape {described_shape(spec.shape)}"
-    if spec.any_rank:
-        expected = f"input {quoted(spec.name)}: expected an array"
-    elif array.ndim != len(spec.shape):
+    if not spec.any_rank and array.ndim != len(spec.shape):
         raise WrongRankError(
-            f"{expected} ({len(spec.shape)} dimensions), got {list(array.shape)} ({array.ndim} dimensions)"
+            f"{_expected(spec)} ({len(spec.shape)} dimensions), got {list(array.shape)} ({array.ndim} dimensions)"
         )
     for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=not spec.any_rank)):
         if isinstance(wanted, str):
             before = sizes.setdefault(wanted, size)
             if before != size:
                 raise WrongDimensionError(
-                    f"{expected}, got {list(array.shape)}: {quoted(wanted)} is {before} in another input"
+                    f"{_expected(spec)}, got {list(array.shape)}: {quoted(wanted)} is {before} in another input"
                 )
         elif size != wanted:
-            raise WrongDimensionError(f"{expected}, got {list(array.shape)} (dimension {axis})")
+            raise WrongDimensionError(f"{_expected(spec)}, got {list(array.shape)} (dimension {axis})")
     if array.ndim and array.shape[0] == 0:
-        raise EmptyBatchError(f"{expected} with at least one row, got none")
+        raise EmptyBatchError(f"{_expected(spec)} with at least one row, got none")
+
+
+def _expected(spec: TensorSpec) -> str:
+    shape = "an array" if spec.any_rank else f"shape {described_shape(spec.shape)}"
+    return f"input {quoted(spec.name)}: expected {shape}"
 
 
 def _ready(array: Array) -> Array:

@@ -75,7 +75,7 @@ def test_there_is_no_series_that_nobody_reads() -> None:
     metrics = Metrics()
     metrics.request(200, 1.0)
     metrics.batch(1, 1.0)
-    metrics.waiting.set(3)
+    metrics.queue(lambda: 3)
     metrics.state(State.READY)
     page = samples(metrics)
     assert not [name for name, _ in page if name.endswith("_created")]

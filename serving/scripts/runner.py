@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.budget import Budget
+from serving.endpoint import body_of, unless_gone
 from serving.errors import ModelLoadError, ScriptFailedError
-from serving.invocations import body_of, unless_gone
 from serving.lifecycle import State
 from serving.scripts.frames import Frame
 from serving.scripts.pool import Pool

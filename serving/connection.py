@@ -1,0 +1,166 @@
+"""One connection: requests of the ordinary kind go the fast way, everything else through uvicorn's parser.
+
+    bytes -> a whole head of the ordinary kind? -> body -> serving.express -> answer
+                        | no
+                        +-> uvicorn -> ASGI -> FastAPI
+
+Which way is decided anew for each message, at its first byte and only between messages, so the two never
+see parts of the same one. Both keep HTTP/1.1's order: while an answer is owed, later bytes wait.
+"""
+
+import asyncio
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+if TYPE_CHECKING:
+    from serving.express import Express, Ride
+    from serving.invocations import Answer
+
+END_OF_HEAD = b"\r\n\r\n"
+# A head that is longer goes the general way; SageMaker's are of some hundred bytes.
+MOST_HEAD_BYTES = 4096
+
+
+class Gate:
+    """Where the fast way begins; closed until there is a model to lead to."""
+
+    def __init__(self) -> None:
+        self.express: Express | None = None
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol with the fast way in front of it."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._gate = gate
+        self._in_message = False  # uvicorn's parser is within one
+        self._ride: Ride | None = None  # a request on the fast way
+        self._missing = 0  # bytes of its body that have not come; when all have, its answer is owed
+        self._pieces: list[bytes] = []
+        self._ahead = b""  # what came before that answer was written
+        self._last = False  # close after it
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the socket has."""
+        if self._missing and self._ride is not None:
+            self._add(self._ride, data)
+        elif self._ride is not None or self._ahead:
+            self._keep(data)
+        elif self._is_between_messages() and (express := self._gate.express) and self._begin(express, data):
+            return
+        else:
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Called by uvicorn's parser."""
+        self._in_message = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Called by uvicorn's parser."""
+        self._in_message = False
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, or the answer that was the last has been sent."""
+        if self._ride is not None:
+            self._ride.leave()
+            self._ride = None
+        self._pieces, self._ahead = [], b""
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server stops: finish what is owed, close else."""
+        if self._ride is not None:
+            self._last = True
+        else:
+            super().shutdown()
+
+    def _is_between_messages(self) -> bool:
+        idle = self.cycle is None or self.cycle.response_complete
+        return idle and not self._in_message and not self.flow.write_paused
+
+    def _begin(self, express: "Express", data: bytes) -> bool:
+        """Take a message whose whole head is here and of the ordinary kind."""
+        end = data.find(END_OF_HEAD, 0, MOST_HEAD_BYTES)
+        found = express.find(data[:end]) if end > 0 else None
+        if found is None:
+            return False
+        self._unset_keepalive_if_required()
+        self._missing, invocation = found
+        self._ride = express.ride(invocation, self._respond)
+        self._add(self._ride, data[end + len(END_OF_HEAD) :])
+        return True
+
+    def _add(self, ride: "Ride", data: bytes) -> None:
+        """More of the body; once it is whole it is joined, once, and run."""
+        if len(data) > self._missing:
+            self._keep(data[self._missing :])
+            data = data[: self._missing]
+        self._missing -= len(data)
+        if self._missing:
+            self._pieces.append(data)
+            return
+        body = b"".join((*self._pieces, data)) if self._pieces else data
+        self._pieces = []
+        ride.start(body)
+
+    def _keep(self, data: bytes) -> None:
+        """Bytes of a later message wait until the answer that is owed is written; the sender, if they are many."""
+        self._ahead += data
+        if len(self._ahead) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+
+    def _respond(self, answer: "Answer") -> None:
+        """Write the answer, and go on with what came meanwhile."""
+        assert self._ride is not None  # it is the one that calls  # noqa: S101
+        last = self._last or self._ride.is_last
+        self._ride = None
+        self.server_state.total_requests += 1
+        self.transport.write(self._written(answer, last=last))
+        if last:
+            self.transport.close()
+        elif self._ahead:
+            self.loop.call_soon(self._go_on)
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _go_on(self) -> None:
+        """Take what came meanwhile as if it came now."""
+        if not self.transport.is_closing():
+            data, self._ahead = self._ahead, b""
+            self.flow.resume_reading()
+            self.data_received(data)
+
+    def _written(self, answer: "Answer", *, last: bool) -> bytes:
+        """The answer as HTTP/1.1 has it."""
+        head = [
+            _status_line(answer.status),
+            *(b"%b: %b" % field for field in self.server_state.default_headers),
+            b"content-length: %d" % len(answer.body),
+            b"content-type: " + answer.content_type.encode(),
+        ]
+        if last:
+            head.append(b"connection: close")
+        return b"\r\n".join(head) + END_OF_HEAD + answer.body
+
+
+@cache
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()
