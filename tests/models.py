@@ -14,7 +14,10 @@ from signatures import one_input
 class Recorder:
     """Answers by a function, and keeps what it was asked."""
 
-    def __init__(self, answer: Callable[[Inputs], Outputs], signature: Signature | None = None) -> None:
+    def __init__(
+        self, answer: Callable[[Inputs], Outputs], signature: Signature | None = None, *, is_steady: bool = False
+    ) -> None:
+        self.is_steady = is_steady
         self.asked: list[Inputs] = []
         self._answer = answer
         self._signature = signature or one_input()

@@ -31,6 +31,11 @@ class Model(Protocol):
         """All of its signatures by name, this one included; empty for a format that knows but one."""
         ...
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether the time of a run follows from the inputs' shapes, so that a short one will be short again."""
+        ...
+
     def run(self, inputs: Inputs) -> Outputs:
         """Run it on validated arrays; called from several threads at once.
 

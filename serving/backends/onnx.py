@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
+from serving.backends.onnx_steady import is_steady
 from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
 from serving.plans import Plan
 from serving.signature import STRING, Array, Dimension, Inputs, Kind, Outputs, Signature, TensorSpec
@@ -42,7 +43,14 @@ QUIET = 4
 class OnnxModel:
     """A loaded ONNX model; ONNX Runtime's sessions may be run from several threads at once."""
 
-    def __init__(self, session: Any, signature: Signature) -> None:  # noqa: ANN401 (onnxruntime is not typed)
+    def __init__(
+        self,
+        session: Any,  # noqa: ANN401 (onnxruntime is not typed)
+        signature: Signature,
+        *,
+        is_steady: bool = False,
+    ) -> None:
+        self.is_steady = is_steady
         self._session = session
         self._signature = signature
         self._output_names = [spec.name for spec in signature.outputs]
@@ -96,7 +104,8 @@ def load(path: Path, plan: Plan) -> OnnxModel:
         tuple(_input(node) for node in session.get_inputs()),
         tuple(_output(node) for node in session.get_outputs()),
     )
-    return OnnxModel(session, signature)
+    numeric = all(spec.dtype != STRING for spec in signature.inputs)
+    return OnnxModel(session, signature, is_steady=numeric and is_steady(path))
 
 
 def _session(path: Path, plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime is not typed)

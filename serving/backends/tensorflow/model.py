@@ -58,6 +58,9 @@ class TensorFlowModel:
     as an encoded picture, stays `bytes`.
     """
 
+    # A graph may hold loops over its inputs' values; and what TensorFlow runs is rarely short.
+    is_steady = False
+
     def __init__(self, name: str, endpoint: Endpoint, alternatives: Mapping[str, "TensorFlowModel"]) -> None:
         self._alternatives = alternatives
         self._signature = Signature(
