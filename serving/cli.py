@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from serving import __version__, logs
+from serving.cloud import arguments as cloud
 from serving.errors import ModelLoadError
 from serving.settings import SettingError, Settings, from_environment, markdown_table
 
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect, quietest=logging.WARNING)
     _add_audit(commands)
     _add_script_worker(commands)
+    cloud.add(commands)
     settings = commands.add_parser("settings", help="list the settings as a Markdown table")
     settings.set_defaults(command=_settings, quietest=logging.NOTSET)
     return parser

@@ -109,6 +109,7 @@ def kinds(kind: type[errors.ServingError]) -> list[type[errors.ServingError]]:
         "README.md",
         "docs/architecture.md",
         "docs/dependencies.md",
+        "docs/deploying.md",
         "docs/migration/tensorflow-serving.md",
         "CHANGELOG.md",
     ],

@@ -1,0 +1,85 @@
+"""Archives are judged by their listing: which backend takes them, and why none does."""
+
+import io
+import tarfile
+from collections.abc import Mapping
+
+import pytest
+
+from serving.cloud.listing import ArchiveError, examine
+
+SOURCE = "s3://bucket/model.tar.gz"
+
+
+def archive(*names: str, links: Mapping[str, str] | None = None, kind: bytes = tarfile.SYMTYPE) -> io.BytesIO:
+    """An archive of empty files, and of links."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as packed:
+        for name in names:
+            packed.addfile(tarfile.TarInfo(name))
+        for name, target in (links or {}).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            packed.addfile(member)
+    stream.seek(0)
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("names", "framework"),
+    [
+        (("model.onnx",), "onnx"),
+        (("./model.onnx", "./code/inference.py"), "onnx"),
+        (("export/model.onnx",), "onnx"),
+        (("model.keras",), "tensorflow"),
+        (("1/saved_model.pb", "1/variables/variables.index"), "tensorflow"),
+        (("half/1/saved_model.pb", "half/2/saved_model.pb", "whole/1/saved_model.pb"), "tensorflow"),
+    ],
+)
+def test_the_backend_that_takes_an_archive_is_told(names: tuple[str, ...], framework: str) -> None:
+    assert examine(archive(*names), SOURCE) == framework
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ((), "which holds nothing"),
+        (("model.pt",), r"No model was found in the archive, which holds model\.pt"),
+        (("a/b/model.onnx",), "No model was found"),
+        (("a.onnx", "b.onnx"), "Several models were found"),
+        (("export/model.onnx", "export/code/inference.py"), "expected code/inference.py at the archive's root"),
+        (("../model.onnx",), "leads out of it"),
+        (("/model.onnx",), "leads out of it"),
+        (("model.onnx", "model.onnx/weights.bin"), "names that no disk takes"),
+        (("model.onnx", "a" * 300), "names that no disk takes"),
+    ],
+)
+def test_an_archive_that_is_not_served_is_refused(names: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(ArchiveError, match=reason) as raised:
+        examine(archive(*names), SOURCE)
+    assert str(raised.value).startswith(SOURCE)
+    assert "/tmp" not in str(raised.value)  # noqa: S108 (the program's own folder is no business of the operator's)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_links_are_refused(kind: bytes) -> None:
+    stream = archive("model.onnx", links={"other": "model.onnx"}, kind=kind)
+    with pytest.raises(ArchiveError, match=r"other, a link to model\.onnx; SageMaker wants none.*pack"):
+        examine(stream, SOURCE)
+
+
+def test_folders_of_their_own_do_no_harm() -> None:
+    stream = archive("model.onnx", links={"code": ""}, kind=tarfile.DIRTYPE)
+    assert examine(stream, SOURCE) == "onnx"
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", archive("model.onnx").getvalue()[:-40]])
+def test_what_is_no_archive_or_a_part_of_one_is_refused(content: bytes) -> None:
+    with pytest.raises(ArchiveError, match=r"cannot be read as \.tar\.gz.*pack DIR"):
+        examine(io.BytesIO(content), SOURCE)
+
+
+def test_an_endless_listing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.cloud.listing.MOST_MEMBERS", 2)
+    with pytest.raises(ArchiveError, match="more than 2 files"):
+        examine(archive("a", "b", "model.onnx"), SOURCE)
