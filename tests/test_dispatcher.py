@@ -1,21 +1,24 @@
 """The dispatcher on a real loop with real threads; the model waits at gates that the test opens, never on a clock."""
 
 import asyncio
+import functools
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from threading import Barrier, Event
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 import pytest
 
 from models import Recorder, identity, refusing, row
 from serving.backends import Model
-from serving.dispatcher import Dispatcher
+from serving.dispatcher import LOOKS, Dispatcher
 from serving.errors import DeadlineExceededError, ModelFailedError, ModelRejectedInputError, OverloadedError
 from serving.metrics import Metrics
 from serving.signature import Array, Inputs, Outputs
 
+P = ParamSpec("P")
 PATIENCE = 30.0
 """Seconds after which a test that hangs fails; none takes a hundredth of it."""
 
@@ -63,6 +66,16 @@ def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
             await test()
 
     asyncio.run(bounded())
+
+
+def looped(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """A test that is a coroutine, as pytest takes it."""
+
+    @functools.wraps(test)
+    def bounded(*arguments: P.args, **named: P.kwargs) -> None:
+        on_a_loop(lambda: test(*arguments, **named))
+
+    return bounded
 
 
 async def all_of(*work: Awaitable[Any]) -> list[Any]:
@@ -286,3 +299,88 @@ def test_the_metrics_tell_what_waits_and_what_ran() -> None:
         dispatcher.close()
 
     on_a_loop(test)
+
+
+def thread_names(names: list[str]) -> Callable[[Inputs], Outputs]:
+    """Answers like `identity`, and notes in which thread."""
+
+    def answer(inputs: Inputs) -> Outputs:
+        names.append(threading.current_thread().name)
+        return identity(inputs)
+
+    return answer
+
+
+@pytest.mark.parametrize(("is_steady", "inline"), [(True, True), (False, False)])
+@looped
+async def test_a_run_that_was_short_is_made_on_the_loop_if_it_will_be_short_again(
+    *, is_steady: bool, inline: bool
+) -> None:
+    names: list[str] = []
+    dispatcher = dispatcher_of(Recorder(thread_names(names), is_steady=is_steady))
+    for number in range(3):
+        assert value(await dispatcher.run(row(number))) == [[number]]
+    assert names[0] == "lane-0"
+    assert [name != "lane-0" for name in names[1:]] == [inline, inline]
+    dispatcher.close()
+
+
+@looped
+async def test_a_run_of_another_shape_or_of_more_rows_is_not_expected_to_be_short() -> None:
+    names: list[str] = []
+    dispatcher = dispatcher_of(Recorder(thread_names(names), is_steady=True))
+    await dispatcher.run(row(1))
+    await dispatcher.run(row(1, 2))
+    await dispatcher.run({"x": np.ones((3, 1), np.float32)})
+    assert names == ["lane-0"] * 3
+    dispatcher.close()
+
+
+@looped
+async def test_a_run_that_was_long_is_made_in_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.dispatcher.INLINE_SECONDS", 0.0)
+    names: list[str] = []
+    dispatcher = dispatcher_of(Recorder(thread_names(names), is_steady=True))
+    for _ in range(3):
+        await dispatcher.run(row(1))
+    assert names == ["lane-0"] * 3
+    dispatcher.close()
+
+
+@looped
+async def test_an_error_of_a_run_on_the_loop_is_the_guilty_requests_alone() -> None:
+    dispatcher = dispatcher_of(Recorder(refusing(9), is_steady=True))
+    await asyncio.gather(*(dispatcher.run(row(n)) for n in (1, 2, 3)))
+    answers = await asyncio.gather(*(dispatcher.run(row(n)) for n in (1, 9, 3)), return_exceptions=True)
+    assert isinstance(answers[1], ModelRejectedInputError)
+    assert not isinstance(answers[0], BaseException)
+    assert not isinstance(answers[2], BaseException)
+    dispatcher.close()
+
+
+@looped
+async def test_requests_that_come_while_the_loop_looks_ride_together() -> None:
+    model = Recorder(identity)
+    dispatcher = dispatcher_of(model)
+
+    async def late(number: int) -> Outputs:
+        for _ in range(number):
+            await asyncio.sleep(0)
+        return await dispatcher.run(row(number))
+
+    await asyncio.gather(*(late(number) for number in range(5)))
+    assert model.rows == [5]
+    dispatcher.close()
+
+
+@looped
+async def test_looking_ends_when_senders_never_pause() -> None:
+    model = Recorder(identity)
+    dispatcher = dispatcher_of(model, max_rows=1000)
+    answers = []
+    for number in range(3 * LOOKS):
+        answers.append(asyncio.create_task(dispatcher.run(row(number))))
+        await asyncio.sleep(0)
+    await asyncio.gather(*answers)
+    assert len(model.rows) > 1
+    dispatcher.close()
