@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --requir
 # ONNX Runtime's wheel reports its use unless it is told not to before it is imported.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help serve test check venv image lock clean
+.PHONY: help serve test bench check venv image lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -34,6 +34,9 @@ check: $(VENV)/test.stamp ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+bench: $(VENV)/test.stamp $(VENV)/peers.stamp ## compare with the bare runtime and other servers on this machine (half an hour; needs wrk)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.comparison --peers $(PEERS)/bin/python --save $(BENCH)
+
 venv: $(VENV)/test.stamp ## make .venv with all that serving and testing need
 
 image: ## build the images for arm64 and amd64
@@ -44,10 +47,20 @@ lock: $(VENV)/test.stamp ## compile the locked requirement sets anew from pyproj
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx $(COMPILE) -o container/requirements-onnx.txt
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra tensorflow --extra sklearn -c container/requirements-onnx.txt $(COMPILE) -o container/requirements-full.txt
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra tensorflow --extra sklearn --group test -c container/requirements-full.txt $(COMPILE) -o tests/requirements.txt
+	$(BIN)/uv pip compile benchmarks/peers/requirements.in -c container/requirements-full.txt $(COMPILE) -o benchmarks/peers/requirements.txt
 
 # One lock for both platforms and every Python; hashes alone, so that any index or mirror may serve them.
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate --quiet
+
+# The servers that ours is compared with have an environment of their own, for their packages would change ours.
+PEERS := $(VENV)/peers
+
+$(VENV)/peers.stamp: $(VENV)/python.stamp benchmarks/peers/requirements.txt
+	@echo 'Installing the servers to compare with.'
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r benchmarks/peers/requirements.txt
+	@touch $@
 
 clean: ## remove what was made here
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -138,7 +138,7 @@ class Dispatcher:
         """Have what waits run as soon as the loop is quiet, if a lane is free."""
         if self._free and not self._looking and self._batcher.has_work:
             self._looking = True
-            self._loop.call_soon(self._look, 0, LOOKS)
+            self._loop.call_soon(self._look, self._arrivals, LOOKS)
 
     def _look(self, seen: int, looks: int) -> None:
         """Let the batch leave if nobody has come since the last look, or enough have."""

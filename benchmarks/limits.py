@@ -1,0 +1,59 @@
+"""What the bare runtime can do in this process: the rate that no server in front of it can pass."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from benchmarks.workloads import Workload
+
+BATCHES = (1, 2, 4, 8, 16, 32)
+WARM_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Rows a second of the bare runtime: one row at a time, and at best in batches of at most each size."""
+
+    single: float
+    best: dict[int, float]
+
+
+def limit_of(workload: Workload, threads: int, seconds: float) -> Limit:
+    """Measure both shapes: one wide session, and a session of one thread run from as many threads."""
+    wide, narrow = _session(workload, threads), _session(workload, 1)
+    rates = {
+        batch: max(_rate(wide, workload, batch, 1, seconds), _rate(narrow, workload, batch, threads, seconds))
+        for batch in BATCHES
+    }
+    best = {batch: max(rate for other, rate in rates.items() if other <= batch) for batch in BATCHES}
+    return Limit(_rate(wide, workload, 1, 1, seconds), best)
+
+
+def _session(workload: Workload, threads: int) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    return ort.InferenceSession(workload.model, options, providers=["CPUExecutionProvider"])
+
+
+def _rate(session: Any, workload: Workload, batch: int, callers: int, seconds: float) -> float:  # noqa: ANN401
+    """Rows a second."""
+    (node,) = session.get_inputs()
+    rows = np.resize(workload.rows, (batch, *workload.rows.shape[1:]))
+
+    def run(until: float) -> int:
+        runs = 0
+        while perf_counter() < until:
+            session.run(None, {node.name: rows})
+            runs += 1
+        return runs
+
+    for _ in range(WARM_RUNS):
+        session.run(None, {node.name: rows})
+    with ThreadPoolExecutor(callers) as pool:
+        started = perf_counter()
+        runs = sum(pool.map(run, [started + seconds] * callers))
+        return runs * batch / (perf_counter() - started)
