@@ -65,7 +65,8 @@ def _to_strings(array: Array, spec: TensorSpec) -> Array:
 def _to_float(array: Array, target: np.dtype[Any], spec: TensorSpec) -> Array:
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         result = array.astype(target)
-    return _checked(array, result, np.isfinite(result) | ~np.isfinite(array), spec)
+    finite = np.isfinite(result)
+    return result if finite.all() else _checked(array, result, finite | ~np.isfinite(array), spec)
 
 
 def _exact(array: Array, target: np.dtype[Any], fits: Array, spec: TensorSpec) -> Array:

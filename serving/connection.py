@@ -9,9 +9,8 @@ see parts of the same one. Both keep HTTP/1.1's order: while an answer is owed, 
 """
 
 import asyncio
-from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -22,16 +21,31 @@ if TYPE_CHECKING:
     from serving.express import Express, Ride
     from serving.invocations import Answer
 
+Fields: TypeAlias = list[tuple[bytes, bytes]]
+
 END_OF_HEAD = b"\r\n\r\n"
 # A head that is longer goes the general way; SageMaker's are of some hundred bytes.
 MOST_HEAD_BYTES = 4096
 
 
 class Gate:
-    """Where the fast way begins; closed until there is a model to lead to."""
+    """Where the fast way begins, closed until there is a model to lead to; and what all connections' answers share."""
 
     def __init__(self) -> None:
         self.express: Express | None = None
+        self._heads: dict[tuple[int, str], bytes] = {}
+        self._fields: Fields | None = None
+
+    def head(self, status: int, content_type: str, fields: Fields) -> bytes:
+        """An answer's head up to its length; made anew when uvicorn's own fields are, each second, for the date."""
+        if fields is not self._fields:
+            self._fields = fields
+            self._heads = {}
+        key = (status, content_type)
+        if key not in self._heads:
+            lines = [_status_line(status), *(b"%b: %b" % field for field in fields)]
+            self._heads[key] = b"\r\n".join([*lines, b"content-type: " + content_type.encode(), b"content-length: "])
+        return self._heads[key]
 
 
 class Connection(HttpToolsProtocol):
@@ -53,6 +67,7 @@ class Connection(HttpToolsProtocol):
         self._pieces: list[bytes] = []
         self._ahead = b""  # what came before that answer was written
         self._last = False  # close after it
+        self._idle_since = 0.0  # the loop's time when the last answer was written
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket has."""
@@ -100,7 +115,6 @@ class Connection(HttpToolsProtocol):
         found = express.find(data[:end]) if end > 0 else None
         if found is None:
             return False
-        self._unset_keepalive_if_required()
         self._missing, invocation = found
         self._ride = express.ride(invocation, self._respond)
         self._add(self._ride, data[end + len(END_OF_HEAD) :])
@@ -137,9 +151,21 @@ class Connection(HttpToolsProtocol):
         elif self._ahead:
             self.loop.call_soon(self._go_on)
         else:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._idle_since = self.loop.time()
+            self._watch(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close if nothing has come for so long; one alarm a connection, set anew when it rings too early."""
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._ride is None and left <= 0:
+            super().timeout_keep_alive_handler()
+        else:
+            self._watch(max(left, self.timeout_keep_alive if self._ride else 0))
+
+    def _watch(self, seconds: float) -> None:
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _go_on(self) -> None:
         """Take what came meanwhile as if it came now."""
@@ -150,17 +176,10 @@ class Connection(HttpToolsProtocol):
 
     def _written(self, answer: "Answer", *, last: bool) -> bytes:
         """The answer as HTTP/1.1 has it."""
-        head = [
-            _status_line(answer.status),
-            *(b"%b: %b" % field for field in self.server_state.default_headers),
-            b"content-length: %d" % len(answer.body),
-            b"content-type: " + answer.content_type.encode(),
-        ]
-        if last:
-            head.append(b"connection: close")
-        return b"\r\n".join(head) + END_OF_HEAD + answer.body
+        start = self._gate.head(answer.status, answer.content_type, self.server_state.default_headers)
+        close = b"\r\nconnection: close" if last else b""
+        return b"%b%d%b\r\n\r\n%b" % (start, len(answer.body), close, answer.body)
 
 
-@cache
 def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()

@@ -1,0 +1,180 @@
+"""A connection's own life: kept while it is used, closed when it is idle, finished when the server stops."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from serving.connection import Connection, Gate
+from serving.invocations import Answer
+
+PATIENCE = 30.0
+IDLE_SECONDS = 0.3
+REQUEST = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+
+
+class Rides:
+    """The fast way with answers that come when a test says so; without `hold`, at once and as the body was."""
+
+    def __init__(self) -> None:
+        self.hold = False
+        self.is_last = False
+        self.bodies: list[bytes] = []
+        self.left = asyncio.Event()
+        self.started = asyncio.Event()
+
+    def find(self, head: bytes) -> tuple[int, Any] | None:
+        return (2, None) if head.startswith(b"POST") else None
+
+    def ride(self, invocation: object, respond: Callable[[Answer], None]) -> "Rides":
+        del invocation
+        self.respond = respond
+        return self
+
+    def start(self, body: bytes) -> None:
+        self.bodies.append(body)
+        self.started.set()
+        if not self.hold:
+            self.respond(Answer(body, "text/plain"))
+
+    def leave(self) -> None:
+        self.left.set()
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def connected(rides: Rides) -> AsyncIterator[tuple[ServerState, Streams]]:
+    """A client's connection to a server with those rides."""
+
+    async def general(*_: object) -> None:
+        raise AssertionError("nothing here takes the general way")
+
+    gate = Gate()
+    gate.express = rides  # type: ignore[assignment]  # what a connection needs of it
+    state = ServerState()
+    config = Config(general, timeout_keep_alive=IDLE_SECONDS)  # type: ignore[arg-type]  # any number of seconds will do
+    make = partial(Connection, gate, config, state, {})
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(make, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    async with asyncio.timeout(PATIENCE):
+        yield state, (reader, writer)
+    writer.close()
+    server.close()
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    """The head and the two bytes of the body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    return head + await reader.readexactly(2)
+
+
+def test_a_connection_that_is_used_is_kept_and_an_idle_one_closed() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        async with connected(Rides()) as (_, (reader, writer)):
+            began = loop.time()
+            while loop.time() < began + 2 * IDLE_SECONDS:
+                writer.write(REQUEST)
+                assert (await answer(reader)).endswith(b"hi")
+            idle = loop.time()
+            assert await reader.read() == b""
+            assert loop.time() - idle > IDLE_SECONDS / 2
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_with_an_answer_owed_is_not_idle() -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        async with connected(rides) as (_, (reader, writer)):
+            writer.write(REQUEST)
+            await answer(reader)
+            rides.hold = True
+            rides.started.clear()
+            writer.write(REQUEST)
+            await rides.started.wait()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.readexactly(1), 2 * IDLE_SECONDS)
+            rides.respond(Answer(b"ok", "text/plain"))
+            assert (await answer(reader)).endswith(b"ok")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("by", ["the server", "the ride"])
+def test_a_stop_waits_for_the_answer_that_is_owed(by: str) -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        rides.hold = True
+        async with connected(rides) as (state, (reader, writer)):
+            writer.write(REQUEST)
+            await rides.started.wait()
+            if by == "the server":
+                for connection in state.connections:
+                    connection.shutdown()
+            else:
+                rides.is_last = True
+            rides.respond(Answer(b"ok", "text/plain"))
+            last = await answer(reader)
+            assert b"\r\nconnection: close\r\n" in last
+            assert last.endswith(b"ok")
+            assert await reader.read() == b""
+
+    asyncio.run(scenario())
+
+
+def test_an_idle_connection_is_closed_at_a_stop() -> None:
+    async def scenario() -> None:
+        async with connected(Rides()) as (state, (reader, writer)):
+            writer.write(REQUEST)
+            await answer(reader)
+            for connection in list(state.connections):
+                connection.shutdown()
+            assert await reader.read() == b""
+
+    asyncio.run(scenario())
+
+
+def test_the_ride_of_a_client_that_leaves_is_told() -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        rides.hold = True
+        async with connected(rides) as (state, (_, writer)):
+            writer.write(REQUEST)
+            await rides.started.wait()
+            writer.close()
+            await rides.left.wait()
+            assert not state.connections
+
+    asyncio.run(scenario())
+
+
+def test_many_bytes_ahead_stop_the_reading_until_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        rides.hold = True
+        many = 3000
+        async with connected(rides) as (state, (reader, writer)):
+            writer.write(REQUEST)
+            await rides.started.wait()
+            paused = asyncio.Event()
+            (connection,) = state.connections
+            monkeypatch.setattr(connection.transport, "pause_reading", paused.set)
+            monkeypatch.setattr(connection.transport, "resume_reading", lambda: None)
+            writer.write(REQUEST * (many - 1))
+            await paused.wait()
+            rides.hold = False
+            rides.respond(Answer(b"ok", "text/plain"))
+            for _ in range(many):
+                await answer(reader)
+            assert rides.bodies == [b"hi"] * many
+
+    asyncio.run(scenario())
