@@ -16,7 +16,6 @@ MODULES: Mapping[str, str] = {
     "onnx": "serving.backends.onnx",
     "scikit-learn": "serving.backends.sklearn",
     "tensorflow": "serving.backends.tensorflow",
-    "xgboost": "serving.backends.xgboost",
 }
 
 
