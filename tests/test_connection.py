@@ -64,7 +64,7 @@ async def connected(rides: Rides) -> AsyncIterator[tuple[ServerState, Streams]]:
     gate = Gate()
     gate.express = rides  # type: ignore[assignment]  # what a connection needs of it
     state = ServerState()
-    config = Config(general, interface="asgi3", timeout_keep_alive=IDLE_SECONDS)  # type: ignore[arg-type]  # any number of seconds will do
+    config = Config(general, interface="asgi3", log_config=None, timeout_keep_alive=IDLE_SECONDS)  # type: ignore[arg-type]  # any number of seconds will do
     make = partial(Connection, gate, config, state, {})
     loop = asyncio.get_running_loop()
     server = await loop.create_server(make, "127.0.0.1", 0)
