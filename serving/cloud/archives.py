@@ -54,6 +54,7 @@ def pack(directory: Path, output: Path) -> Packed:
         ours = (output.resolve(), partial.resolve())
         members = [(name, path) for name, path in _members(directory) if path not in ours]
         framework = listing.framework_of([name for name, _ in members], str(directory))
+        output.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as raw:
                 _write(raw, members)

@@ -1,15 +1,29 @@
-"""The arguments of `pack`; what it does is in `packing`."""
+"""The arguments of `pack`, `deploy`, `invoke`, `status` and `delete`; what they do is in `packing` and `commands`."""
 
 import argparse
 import logging
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from serving.settings import Settings
 
+NO_BOTO3 = "This command needs boto3, which the image leaves out: pip install 'boto3>=1.40' where you run it.\n"
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands for the way to SageMaker."""
+    """Add the five commands."""
     _add_pack(commands.add_parser("pack", help="make a model.tar.gz as SageMaker wants it, and try it out"))
+    _add_deploy(commands.add_parser("deploy", help="make or update a SageMaker endpoint, after checking it"))
+    invoke = commands.add_parser("invoke", help="send a file to an endpoint and print the answer")
+    invoke.add_argument("file", metavar="FILE", help="the request's body; - reads standard input")
+    invoke.add_argument("--content-type", metavar="TYPE", help="default: by the file's name, JSON for standard input")
+    for option in ("--accept", "--target-model", "--custom-attributes"):
+        invoke.add_argument(option, metavar="TEXT", help="as in InvokeEndpoint")
+    _finish(invoke, "invoke")
+    _finish(commands.add_parser("status", help="tell an endpoint's state"), "status")
+    _finish(commands.add_parser("delete", help="remove an endpoint and all that deploy made for it"), "delete")
 
 
 def _add_pack(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +35,67 @@ def _add_pack(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_pack, quietest=logging.WARNING)
 
 
+def _add_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image", required=True, metavar="URI", help="the image in ECR")
+    parser.add_argument("--model-data", required=True, metavar="S3|DIR", help="archive in S3, or a directory to pack")
+    parser.add_argument("--role", required=True, metavar="ARN", help="the role that the container runs in")
+    parser.add_argument("--instance-type", default="ml.c7g.xlarge", metavar="TYPE", help="default: ml.c7g.xlarge")
+    parser.add_argument("--instance-count", type=int, default=1, metavar="N")
+    parser.add_argument("--env", type=_pair, nargs="+", action="extend", default=[], metavar="K=V")
+    parser.add_argument("--tags", type=_pair, nargs="+", action="extend", default=[], metavar="K=V")
+    parser.add_argument("--autoscale", type=_range, metavar="MIN:MAX", help="scale between so many instances")
+    parser.add_argument(
+        "--target",
+        type=float,
+        default=0,
+        metavar="N",
+        help="what one instance is to get: invocations a minute, with --async requests that wait",
+    )
+    parser.add_argument("--async", dest="async_output", default="", metavar="S3", help="an asynchronous endpoint")
+    parser.add_argument("--multi-model", action="store_true", help="--model-data is a prefix of archives")
+    parser.add_argument("--bucket", metavar="NAME", help="where a directory's archive goes (default: SageMaker's own)")
+    parser.add_argument("--wait", action=argparse.BooleanOptionalAction, default=True, help="until it is in service")
+    parser.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="before creating anything")
+    parser.add_argument(
+        "--dry-run", nargs="?", const="both", choices=("json", "python", "both"), help="print the calls, make none"
+    )
+    _finish(parser, "deploy")
+
+
+def _finish(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument("--name", required=True, metavar="NAME", help="the endpoint's name")
+    parser.add_argument("--region", help="default: that of the AWS configuration")
+    parser.add_argument("--profile", help="a profile of the AWS configuration")
+    parser.set_defaults(command=_on_aws(name), quietest=logging.WARNING)
+
+
 def _pack(options: argparse.Namespace, _settings: Settings) -> int:
     from serving.cloud import packing  # noqa: PLC0415 (each command imports only what it needs)
 
     return packing.run(options)
+
+
+def _on_aws(name: str) -> Callable[[argparse.Namespace, Settings], int]:
+    def run(options: argparse.Namespace, _settings: Settings) -> int:
+        if find_spec("boto3") is None:
+            sys.stderr.write(NO_BOTO3)
+            return 1
+        from serving.cloud import commands  # noqa: PLC0415 (boto3 is known to be there now)
+
+        return commands.run(name, options)
+
+    return run
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return key, value
+
+
+def _range(text: str) -> tuple[int, int]:
+    least, colon, most = text.partition(":")
+    if not (colon and least.isdecimal() and most.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected MIN:MAX, two whole numbers, got {text!r}")
+    return int(least), int(most)

@@ -1,0 +1,101 @@
+"""What AWS finds out after twelve minutes, found out before anything is created."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from serving.cloud import images, instances, listing, storage
+from serving.cloud.archives import SUFFIX
+from serving.cloud.deployment import OWNER_TAG, Deployment
+from serving.cloud.listing import ArchiveError
+from serving.cloud.session import Clients, CloudError
+
+# All from the API's own model (botocore).
+NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+ROLE = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
+VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+MOST_VARIABLES = 100
+LONGEST_VARIABLE = 1024  # characters of a name, and of a value
+ENVIRONMENT_BYTES = 32 * 1024
+
+
+def problems(clients: Clients, wanted: Deployment) -> list[str]:
+    """Everything that is wrong, a line each; nothing was created to find it out.
+
+    An archive that is yet to be uploaded was held against the same rules when it was packed.
+    """
+    found: dict[str, None] = {}
+    architecture = instances.architecture(wanted.instance_type)
+    checks: tuple[Callable[[], Iterator[str]], ...] = (
+        lambda: _shapes(wanted),
+        lambda: _environment(wanted),
+        lambda: _scaling(wanted),
+        lambda: images.problems(clients, wanted.image, architecture, multi_model=wanted.multi_model),
+        lambda: _model_data(clients, wanted),
+    )
+    for check in checks:
+        try:
+            found |= dict.fromkeys(check())
+        except (CloudError, ArchiveError) as error:
+            found[str(error)] = None
+    return list(found)
+
+
+def _shapes(wanted: Deployment) -> Iterator[str]:
+    if not NAME.fullmatch(wanted.name):
+        yield f"--name is {wanted.name!r}: expected up to 63 letters, digits and hyphens between them."
+    if not ROLE.fullmatch(wanted.role):
+        yield f"--role is {wanted.role!r}: expected an IAM role's ARN, arn:aws:iam::ACCOUNT:role/NAME."
+    if wanted.instance_type not in instances.endpoint_types():
+        yield (
+            f"--instance-type is {wanted.instance_type!r}: SageMaker has no endpoints on it. Take one of those "
+            "that docs/deploying.md lists, or update boto3 if it is newer than that."
+        )
+    if wanted.async_output and storage.place(wanted.async_output) is None:
+        yield f"--async is {wanted.async_output!r}: expected where answers are to be put, s3://BUCKET/PREFIX."
+    if OWNER_TAG in wanted.tags:
+        yield f"--tags {OWNER_TAG}: this tag is set by deploy itself. Leave it out."
+
+
+def _environment(wanted: Deployment) -> Iterator[str]:
+    variables = wanted.environment
+    if len(variables) > MOST_VARIABLES:
+        yield f"--env: {len(variables)} variables; SageMaker takes {MOST_VARIABLES}. Leave some out."
+    for key, value in variables.items():
+        if not VARIABLE.fullmatch(key):
+            yield f"--env {key[:60]!r}: expected a name of letters, digits and underscores that begins with no digit."
+        longest = max(len(key), len(value))
+        if longest > LONGEST_VARIABLE:
+            yield f"--env {key[:60]}: {longest} characters; SageMaker takes {LONGEST_VARIABLE}. Shorten it."
+    total = sum(len(key.encode()) + len(value.encode()) for key, value in variables.items())
+    if total > ENVIRONMENT_BYTES:
+        yield f"--env: {total} bytes in all; SageMaker takes {ENVIRONMENT_BYTES}. Put some into the model archive."
+
+
+def _scaling(wanted: Deployment) -> Iterator[str]:
+    if wanted.instance_count < 1:
+        yield f"--instance-count is {wanted.instance_count}: expected 1 or more."
+    if wanted.autoscale:
+        least, most = wanted.autoscale
+        if not 1 <= least <= most:
+            yield f"--autoscale is {least}:{most}: expected MIN:MAX, with 1 <= MIN <= MAX."
+        if wanted.target <= 0:
+            yield "--autoscale needs --target, what one instance is to get: expected more than 0."
+
+
+def _model_data(clients: Clients, wanted: Deployment) -> Iterator[str]:
+    uri = wanted.model_data
+    where = storage.place(uri)
+    if where is None:
+        yield f"--model-data is {uri!r}: expected s3://BUCKET/…{SUFFIX}, or a directory to pack."
+    elif wanted.uploaded:
+        storage.check_bucket(clients, where.bucket)
+    elif wanted.multi_model:
+        if not uri.endswith("/"):
+            yield f"--model-data is {uri!r}: --multi-model expects a prefix of archives, ending in a slash."
+        elif not storage.has_archives(clients, where):
+            yield f"No {SUFFIX} was found below {uri}: upload the models' archives there."
+    elif not uri.endswith(SUFFIX):
+        yield f"--model-data is {uri!r}: SageMaker unpacks only …{SUFFIX}. Rename or pack it."
+    else:
+        with storage.stream(clients, where) as body:
+            listing.examine(body, uri)
