@@ -16,7 +16,10 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
+from harness import aws
 from harness.targets import ROOT
+from loggers import restored
+from serving.cli import run
 
 FOLDER: Final = ROOT / "examples/cifar10"
 PAGE: Final = (FOLDER / "README.md").read_text()
@@ -131,14 +134,34 @@ def commands() -> list[list[str]]:
 
 
 def test_every_command_of_the_page_is_known_here() -> None:
-    scripts = [words for words in commands() if words[0] == ".venv/bin/python"]
-    rest = [words[0] for words in commands() if words not in scripts]
+    programs = [words for words in commands() if words[0] == ".venv/bin/python"]
+    rest = [words[0] for words in commands() if words not in programs]
     assert rest == ["make", "./buildx.sh", "docker"]
-    assert {Path(words[1]).name for words in scripts} == {"make_archive.py", "classify.py", "endpoint.py"}
+    scripts = {Path(words[1]).name for words in programs if words[1] != "-m"}
+    assert scripts == {"make_archive.py", "classify.py", "endpoint.py"}
+
+
+def test_the_pages_endpoint_is_made_asked_and_deleted_by_the_program(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build/cifar10/model/1").mkdir(parents=True)
+    (tmp_path / "build/cifar10/model/1/saved_model.pb").touch()
+    (tmp_path / "build/cifar10/picture.npy").write_bytes(b"a picture")
+    known = {"ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG": aws.IMAGE, "BUCKET": aws.BUCKET}
+    known["arn:aws:iam::ACCOUNT:role/ROLE"] = aws.ROLE
+    ours = [words[3:] for words in commands() if words[:3] == [".venv/bin/python", "-m", "serving"]]
+    assert [words[0] for words in ours] == ["deploy", "invoke", "delete"]
+    with aws.account(monkeypatch) as account, restored():
+        monkeypatch.setattr("serving.cloud.endpoints.POLL_SECONDS", 0.0)
+        for words in ours:
+            assert run([known.get(word, word) for word in words]) == 0, capsys.readouterr().err
+        assert account.sagemaker.last("InvokeEndpoint")["Content-Type"] == b"application/x-npy"
+        assert not any(account.sagemaker.held.values())
 
 
 @pytest.mark.parametrize(
-    "words", [words for words in commands() if words[0] == ".venv/bin/python" and "make_archive" not in words[1]]
+    "words", [words for words in commands() if "classify.py" in words[1] or "endpoint.py" in words[1]]
 )
 def test_the_pages_command_lines_are_ones_that_the_scripts_take(
     words: list[str], monkeypatch: pytest.MonkeyPatch

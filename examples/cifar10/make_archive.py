@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
         saved = options.folder / "model" / "1"
         _export(model, saved)
     np.savez(options.folder / "pictures.npz", pixels=pixels, classes=classes)
+    np.save(options.folder / "picture.npy", pixels[:1].astype(np.float32))
     scores = _add_golden(saved, pixels)
     _pack(options.folder / "model", options.folder / "model.tar.gz")
     print(f"{options.folder / 'model.tar.gz'}: {int((scores.argmax(axis=1) == classes).sum())} of {len(classes)} right")

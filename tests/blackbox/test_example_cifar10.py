@@ -58,6 +58,13 @@ def test_the_archive_is_what_sagemaker_wants(made: Path) -> None:
         np.testing.assert_array_equal(scores.argmax(axis=1), pictures["classes"])
 
 
+def test_the_one_picture_is_a_request(made: Path) -> None:
+    picture = np.load(made / "picture.npy")
+    assert (picture.shape, picture.dtype) == ((1, 32, 32, 3), np.float32)
+    with np.load(made / "pictures.npz") as pictures:
+        np.testing.assert_array_equal(picture, pictures["pixels"][:1])
+
+
 def test_all_twenty_pictures_are_right(target: Target, shared: Shared, made: Path, unpacked: Path) -> None:
     server = shared(unpacked)
     printed = run("classify.py", str(made / "pictures.npz"), "--url", f"http://127.0.0.1:{server.port}")
