@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.contents import PICKLES
 from serving.errors import ModelLoadError
 
 SAVED_MODEL = "saved_model.pb"
 # At the top of the archive, or in one folder of it: deeper down files belong to something else.
-FILES: Mapping[str, str] = {".onnx": "onnx", ".keras": "tensorflow", ".h5": "tensorflow"}
+FILES: Mapping[str, str] = {".onnx": "onnx", ".keras": "tensorflow", ".h5": "tensorflow", ".skops": "scikit-learn"}
 # SavedModels are folders, named by their version at any depth, as AWS's TensorFlow Serving container finds
 # them. `**` follows no links to folders; the others do.
 SAVED_MODELS = (SAVED_MODEL, f"*/{SAVED_MODEL}", f"*/*/{SAVED_MODEL}", f"**/{SAVED_MODEL}")
@@ -26,9 +27,9 @@ DEFAULT_NAME = "model"
 # As many entries as fit a log line that people read.
 LISTED = 20
 EXPECTED = (
-    "Expected: exactly one .onnx file (with its external data files beside it), .keras or .h5 file, at the top or one "
-    "folder down, or one TensorFlow SavedModel: saved_model.pb at the top or in folders named by their versions "
-    "(MODEL/VERSION/saved_model.pb, of which there may be several)."
+    "Expected: exactly one .onnx file (with its external data files beside it), .keras, .h5, .skops, .joblib or .pkl "
+    "file, at the top or one folder down, or one TensorFlow SavedModel: saved_model.pb at the top or in folders named "
+    "by their versions (MODEL/VERSION/saved_model.pb, of which there may be several)."
 )
 
 
@@ -66,7 +67,8 @@ def find_models(directory: Path, default: str = "") -> tuple[FoundModel, ...]:
             "(docker run -v DIR:/opt/ml/model:ro), or set SERVING_MODEL_DIR."
         )
     try:
-        found = [*_files(directory), *_saved_models(directory)]
+        # Beside a model of another kind a pickle is something else of its user's: a scaler, a list of labels.
+        found = [*_files(directory), *_saved_models(directory)] or list(_pickles(directory))
         if not found:
             raise ModelLoadError(
                 f"No model was found in {directory}, which holds {_listing(directory)}. {EXPECTED} On SageMaker, "
@@ -102,10 +104,21 @@ def _default_first(found: Iterable[FoundModel], default: str, directory: Path) -
 
 def _files(directory: Path) -> Iterable[FoundModel]:
     for ending, framework in FILES.items():
-        for pattern in (f"*{ending}", f"*/*{ending}"):
-            for path in sorted(directory.glob(pattern)):
-                if _counts(path, directory) and not path.name.endswith(WEIGHTS_ALONE):
-                    yield FoundModel(framework, path)
+        for path in _ending(ending, directory):
+            if not path.name.endswith(WEIGHTS_ALONE):
+                yield FoundModel(framework, path)
+
+
+def _pickles(directory: Path) -> Iterable[FoundModel]:
+    for ending in PICKLES:
+        for path in _ending(ending, directory):
+            yield FoundModel("scikit-learn", path)
+
+
+def _ending(ending: str, directory: Path) -> Iterable[Path]:
+    """The files with this ending, at the top and one folder down."""
+    for pattern in (f"*{ending}", f"*/*{ending}"):
+        yield from (path for path in sorted(directory.glob(pattern)) if _counts(path, directory))
 
 
 def _saved_models(directory: Path) -> Iterable[FoundModel]:

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 
+from serving.backends import notes_of
 from serving.loader import Loaded, Warmed
+from serving.plans import OPENMP
 from serving.preparation import Machine
 from serving.signature import TensorSpec
 
@@ -40,6 +42,7 @@ def as_json(loaded: Loaded) -> str:
             "choices": [{"name": c.name, "value": c.value, "reason": c.reason} for c in plan.choices],
         },
         "model": {"path": str(loaded.prepared.found.path)} | loaded.model.signature.as_json,
+        "notes": list(notes_of(loaded.model)),
         "others": [_other_as_json(other) for other in loaded.others],
         "batching": {
             "joins": loaded.warm_up.joins,
@@ -71,6 +74,8 @@ def _model_lines(loaded: Loaded) -> Iterator[str]:
     yield _line("model", f"{loaded.prepared.found.path} ({plan.framework})")
     yield from _tensors("inputs", loaded.model.signature.inputs)
     yield from _tensors("outputs", loaded.model.signature.outputs)
+    for note in notes_of(loaded.model):
+        yield _line("note", note)
     for other in loaded.others:
         version = "" if other.found.version is None else f", version {other.found.version}"
         yield _line("also", f"{other.found.name}{version}, signature {other.model.signature.name}")
@@ -81,7 +86,8 @@ def _model_lines(loaded: Loaded) -> Iterator[str]:
     for choice in plan.choices:
         setting = f"{choice.name} = {choice.value}"
         yield f"  {setting:<{width}}  {choice.reason}"
-    yield _line("kernels", "`audit` runs the model once and tells which ones ran")
+    if plan.framework not in OPENMP:
+        yield _line("kernels", "`audit` runs the model once and tells which ones ran")
 
 
 def _tensors(label: str, specs: tuple[TensorSpec, ...]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from serving import verdicts
 from serving.errors import ModelLoadError, ServingError
+from serving.plans import OPENMP
 from serving.plans.plan import BF16
 from serving.preparation import apply_environment, prepare
 from serving.settings import Settings
@@ -60,7 +61,13 @@ def run_in_child(folder: Path, settings: Settings, batch: int, given: Path | Non
 
 def _measure(folder: Path, settings: Settings, batch: int, given: Path | None) -> Measured:
     """Load the model as the server does and run it. Raises ModelLoadError and AuditError."""
-    prepared = settle(prepare(settings, os.environ), settings, os.environ)
+    prepared = prepare(settings, os.environ)
+    if prepared.plan.framework in OPENMP:
+        raise AuditError(
+            f"{prepared.found.path} runs on {prepared.plan.framework}, which does not tell its kernels; `inspect` "
+            "tells its threads. Expected: a model that runs on ONNX Runtime or TensorFlow."
+        )
+    prepared = settle(prepared, settings, os.environ)
     apply_environment(prepared.plan)
     from serving import backends, loader  # noqa: PLC0415 (numpy may be imported only now)
     from serving.signature import row_count  # noqa: PLC0415

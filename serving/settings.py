@@ -28,6 +28,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Four times what bf16 makes of a single product (some 0.003), and little enough that rankings stay.
 DEFAULT_FPMATH_TOLERANCE = 0.0125
 FPMATH_MODES = ("auto", "bf16", "strict")
+SKLEARN_METHODS = ("predict", "predict_proba", "decision_function", "transform")
 MEDIA_TYPES = (
     "application/json",
     "application/jsonlines",
@@ -93,6 +94,13 @@ TEXT = Takes("a host name or address", str)
 NAME = Takes("a name", str.strip)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+NAMES = Takes("names with commas between", _names)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set; of several names for one thing the first that is set counts."""
@@ -149,6 +157,21 @@ class Settings:
         "SAGEMAKER_GUNICORN_WORKERS",
         "SAGEMAKER_MODEL_SERVER_WORKERS",
     )
+    allow_pickle: bool = _setting(
+        True,  # noqa: FBT003
+        _switch(),
+        "load models that are pickles (`.pkl`, `.joblib`), which run code of the archive's when they are loaded",
+        "SERVING_ALLOW_PICKLE",
+    )
+    skops_trusted: tuple[str, ...] = _setting(
+        (), NAMES, "types besides skops's own that a `.skops` model may have", "SERVING_SKOPS_TRUSTED"
+    )
+    sklearn_method: str = _setting(
+        "",
+        _choice(*SKLEARN_METHODS),
+        "method of a scikit-learn model that answers where a request names none (else the first of these that it has)",
+        "SERVING_SKLEARN_METHOD",
+    )
     log_level: int = _setting(
         DEFAULT_LEVEL,
         Takes("a level's number or name", _level),
@@ -193,4 +216,6 @@ def _parsed(entry: "Field[Any]", name: str, text: str) -> Any:  # noqa: ANN401 (
 def _shown(default: object) -> str:
     if isinstance(default, bool):
         return "on" if default else "off"
+    if isinstance(default, tuple):
+        return ", ".join(default)
     return f"{default:g}" if isinstance(default, float) else str(default)

@@ -69,6 +69,12 @@ def test_a_loop_is_counted_by_its_turns(tmp_path: Path) -> None:
     assert (rows(made)["MatMul"].calls, rows(made)["Loop"].calls) == (3, 1)
 
 
+def test_a_framework_that_tells_no_kernels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.joblib").write_bytes(b"never read")
+    with pytest.raises(AuditError, match="runs on scikit-learn, which does not tell its kernels"):
+        audit.audit(settings(tmp_path), 1, None, [])
+
+
 def test_the_models_folder_may_be_read_only(tmp_path: Path) -> None:
     onnx_models.matmul(tmp_path / "model.onnx")
     before = sorted(tmp_path.iterdir())

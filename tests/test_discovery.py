@@ -99,6 +99,22 @@ def test_kerass_files_are_found_as_onnx_files_are(tmp_path: Path, name: str) -> 
     assert find_model(directory) == FoundModel("tensorflow", directory / name)
 
 
+@pytest.mark.parametrize("name", ["model.joblib", "export/any name.pkl", "model.pickle", "model.skops"])
+def test_scikit_learns_files_are_found_as_onnx_files_are(tmp_path: Path, name: str) -> None:
+    directory = holding(tmp_path, name, "code/inference.py", "code/scaler.pkl", "labels.json")
+    assert find_model(directory) == FoundModel("scikit-learn", directory / name)
+
+
+@pytest.mark.parametrize("model", ["model.onnx", "model.keras", "model.skops", "1/saved_model.pb"])
+def test_a_pickle_beside_another_model_is_none(tmp_path: Path, model: str) -> None:
+    directory = holding(tmp_path, model, "scaler.joblib", "labels.pkl")
+    assert find_model(directory).path in (directory / model, (directory / model).parent)
+
+
+def test_of_several_pickles_none_is_chosen(tmp_path: Path) -> None:
+    assert "Several models were found" in complaint(holding(tmp_path, "model.joblib", "scaler.joblib"))
+
+
 SAVED = ("saved_model.pb", "variables/variables.index", "assets/vocabulary.txt", "keras_metadata.pb")
 
 

@@ -108,6 +108,26 @@ def test_what_else_is_served_is_told() -> None:
     assert ("also", "half, signature tripled") in lines
 
 
+class Noted(Recorder):
+    """A model of which there is something to know."""
+
+    notes = ("made by another version",)
+
+
+def test_what_is_to_know_of_a_model_is_told() -> None:
+    noted = replace(ONE, model=Noted(lambda inputs: {"y": inputs["x"]}))
+    assert json.loads(inspection.as_json(noted))["notes"] == ["made by another version"]
+    assert ("note", "made by another version") in list(sections(inspection.as_text(noted)))
+    assert json.loads(inspection.as_json(ONE))["notes"] == []
+
+
+def test_kernels_are_audited_where_the_framework_tells_them() -> None:
+    plan = make_plan("scikit-learn", MACHINE.processor, MACHINE.budget, Settings(), {})
+    other = replace(ONE, prepared=replace(ONE.prepared, plan=plan))
+    assert "`audit`" in inspection.as_text(ONE)
+    assert "`audit`" not in inspection.as_text(other)
+
+
 def test_several_inputs_have_a_line_each() -> None:
     lines = list(sections(inspection.as_text(loaded(TWO_INPUTS, 1))))
     place = lines.index(("inputs", "a: float32 [N, 3]"))

@@ -112,6 +112,7 @@ def kinds(kind: type[errors.ServingError]) -> list[type[errors.ServingError]]:
         "docs/architecture.md",
         "docs/dependencies.md",
         "docs/deploying.md",
+        "docs/migration/scikit-learn.md",
         "docs/migration/tensorflow-serving.md",
         "CHANGELOG.md",
     ],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from serving.errors import ModelLoadError
 from serving.signature import Inputs, Outputs, Signature
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Framework -> the module whose `load(path, plan)` gives a Model.
 MODULES: Mapping[str, str] = {
     "onnx": "serving.backends.onnx",
+    "scikit-learn": "serving.backends.sklearn",
     "tensorflow": "serving.backends.tensorflow",
 }
 
@@ -44,6 +45,21 @@ class Model(Protocol):
             ModelFailedError: anything else.
         """
         ...
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """A model of which there is something to know, such as that another version of its framework made it."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the operator, each on one line."""
+        ...
+
+
+def notes_of(model: Model) -> tuple[str, ...]:
+    """What the operator should know of a model; mostly nothing."""
+    return model.notes if isinstance(model, Noted) else ()
 
 
 def load(framework: str, path: Path, plan: "Plan") -> Model:

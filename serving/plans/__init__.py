@@ -9,12 +9,14 @@ has set is kept, and the plan follows it and says so.
 from collections.abc import Mapping
 
 from serving.budget import Budget
-from serving.plans import onnx, tensorflow
+from serving.plans import onnx, openmp, tensorflow
 from serving.plans.plan import Choice, Plan
 from serving.processor import Processor
 from serving.settings import Settings
 
 __all__ = ["Choice", "Plan", "make_plan"]
+
+OPENMP = frozenset({"scikit-learn"})
 
 
 def make_plan(
@@ -25,5 +27,7 @@ def make_plan(
     environment: Mapping[str, str],
 ) -> Plan:
     """Decide everything; `environment` is the process's, as the user set it."""
+    if framework in OPENMP:
+        return openmp.plan(framework, budget, settings, environment)
     planner = tensorflow.plan if framework == "tensorflow" else onnx.plan
     return planner(processor, budget, settings, environment)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from serving.settings import Settings
+
 # ONNX Runtime's key for bf16 kernels in float32 matrix products on arm64, off by default (since 1.17).
 ORT_FASTMATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 # The name of the choice that the trial at load may change.
@@ -26,7 +28,8 @@ class Plan:
     bf16: whether the model stands it is to be tried at load. `environment` is to be set before the
     framework is imported; `session` are ONNX Runtime's session configuration entries. `profile` is how the
     file of its profile is to begin, empty for none. `bf16_variables` are those of the environment that turn
-    bf16 on, where it is a matter of the whole process.
+    bf16 on, where it is a matter of the whole process. `settings` are the user's, for what concerns a
+    framework alone.
     """
 
     framework: str
@@ -39,6 +42,7 @@ class Plan:
     choices: tuple[Choice, ...]
     profile: str = ""
     bf16_variables: Mapping[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings, repr=False)
 
     def with_bf16(self, *, on: bool, reason: str) -> "Plan":
         """The plan after bf16 was tried on the model: kept or given up, for this reason."""

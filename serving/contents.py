@@ -1,0 +1,67 @@
+"""What is in a file, told by its first bytes and without importing any framework or running anything.
+
+A pickle's ending says nothing of the framework that reads it. Its opcodes do: the first class that they name is
+that of the object.
+"""
+
+import bz2
+import gzip
+import lzma
+import pickletools
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PICKLES = (".joblib", ".pkl", ".pickle")
+# Enough to hold the first class of any pickle: it comes before the object's contents.
+PREFIX_BYTES = 65_536
+# The beginnings of what joblib compresses pickles with, and what reads them; lz4 has no reader here.
+COMPRESSED: Mapping[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZ": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+    b"\x5d\x00": lzma.open,
+}
+ZLIB = b"\x78"
+# Modules whose names come before that of the object's class: they only say how it is made.
+MAKERS = frozenset({"copyreg", "copy_reg", "builtins", "__builtin__", "collections", "numpy", "joblib"})
+
+
+def pickled_module(path: Path) -> str:
+    """The module of the first class that a pickle names, perhaps compressed by joblib; empty where it names none."""
+    try:
+        beginning = _beginning(path)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        return ""
+    try:
+        for module in _modules(beginning):
+            if module.partition(".")[0] not in MAKERS:
+                return module
+    except (ValueError, IndexError):
+        pass  # no pickle, or cut off; who loads it says what is wrong
+    return ""
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        raw = file.read(PREFIX_BYTES)
+    if raw.startswith(ZLIB):
+        return zlib.decompressobj().decompress(raw, PREFIX_BYTES)
+    for magic, opened in COMPRESSED.items():
+        if raw.startswith(magic):
+            with opened(path) as stream:
+                return bytes(stream.read(PREFIX_BYTES))
+    return raw
+
+
+def _modules(pickle: bytes) -> Iterator[str]:
+    """The modules of the classes and functions that a pickle names, in order. Raises ValueError where it ends."""
+    strings: list[str] = []
+    for opcode, argument, _ in pickletools.genops(pickle):
+        if opcode.name in ("GLOBAL", "INST"):
+            yield str(argument).partition(" ")[0]
+        elif opcode.name == "STACK_GLOBAL":
+            yield strings[-2]
+        elif isinstance(argument, str):
+            strings.append(argument)

@@ -1,0 +1,51 @@
+"""The framework of a pickle is told without loading it."""
+
+import pickle
+import pickletools
+from pathlib import Path
+
+import joblib
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assets import sklearn_models
+from properties import THOROUGH
+from serving.contents import pickled_module
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_the_first_class_of_a_pickle_tells_its_module(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "model.pkl"
+    estimator, _ = sklearn_models.margins()
+    path.write_bytes(pickle.dumps(estimator, protocol))
+    assert pickled_module(path) == "sklearn.svm._classes"
+    path.write_bytes(pickletools.optimize(pickle.dumps({"model": estimator}, protocol)))
+    assert pickled_module(path) == "sklearn.svm._classes"
+
+
+@pytest.mark.parametrize("compress", [0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)])
+def test_joblibs_files_tell_it_too(tmp_path: Path, compress: object) -> None:
+    joblib.dump(sklearn_models.digits()[0], tmp_path / "model.joblib", compress=compress)
+    assert pickled_module(tmp_path / "model.joblib") == "sklearn.pipeline"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no pickle", b"\x80\x04.", b"\x80\x04\x93", b"\x78\x9cno zlib", b"\x1f\x8bno gzip", b"BZno", b"\xfd7zXZno"],
+)
+def test_what_is_no_pickle_has_no_module(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.pkl").write_bytes(content)
+    assert pickled_module(tmp_path / "model.pkl") == ""
+
+
+def test_a_file_that_is_gone_has_none(tmp_path: Path) -> None:
+    assert pickled_module(tmp_path / "model.pkl") == ""
+
+
+@THOROUGH
+@given(st.binary(max_size=64))
+def test_any_bytes_will_do(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.pkl"
+    path.write_bytes(content)
+    assert isinstance(pickled_module(path), str)
