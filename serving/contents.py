@@ -8,12 +8,17 @@ import bz2
 import gzip
 import lzma
 import pickletools
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 PICKLES = (".joblib", ".pkl", ".pickle")
+# How pickles of protocols 2 to 5 begin, and of the text protocol that old ones are in.
+PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"ccopy_reg\n", b"cxgboost")
+# XGBoost's JSON, and not any other that lies in an archive; its binary JSON (UBJ) is told by its file's ending.
+XGBOOST_JSON = re.compile(rb'\s*\{\s*"(?:learner|version)"\s*:')
 # Enough to hold the first class of any pickle: it comes before the object's contents.
 PREFIX_BYTES = 65_536
 # The beginnings of what joblib compresses pickles with, and what reads them; lz4 has no reader here.
@@ -26,6 +31,20 @@ COMPRESSED: Mapping[bytes, Callable[[Path], Any]] = {
 ZLIB = b"\x78"
 # Modules whose names come before that of the object's class: they only say how it is made.
 MAKERS = frozenset({"copyreg", "copy_reg", "builtins", "__builtin__", "collections", "numpy", "joblib"})
+
+
+def is_pickle(content: bytes) -> bool:
+    """Whether this begins as pickles do; not one that joblib has compressed."""
+    return content.startswith(PICKLED)
+
+
+def is_xgboost_json(path: Path) -> bool:
+    """Whether a JSON file is a model of XGBoost's."""
+    try:
+        with path.open("rb") as file:
+            return XGBOOST_JSON.match(file.read(PREFIX_BYTES)) is not None
+    except OSError:
+        return False
 
 
 def pickled_module(path: Path) -> str:

@@ -9,12 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.contents import PICKLES
+from serving.contents import PICKLES, is_xgboost_json, pickled_module
 from serving.errors import ModelLoadError
 
 SAVED_MODEL = "saved_model.pb"
 # At the top of the archive, or in one folder of it: deeper down files belong to something else.
 FILES: Mapping[str, str] = {".onnx": "onnx", ".keras": "tensorflow", ".h5": "tensorflow", ".skops": "scikit-learn"}
+# What AWS's XGBoost container leaves, perhaps with a number behind it for each model of a cross-validation.
+XGBOOST_NAME = "xgboost-model"
+XGBOOST_ENDINGS = frozenset({".ubj", ".bst"})
+# The module of a pickled Booster; that of its estimators is another, and scikit-learn serves those.
+XGBOOST_MODULE = "xgboost.core"
 # SavedModels are folders, named by their version at any depth, as AWS's TensorFlow Serving container finds
 # them. `**` follows no links to folders; the others do.
 SAVED_MODELS = (SAVED_MODEL, f"*/{SAVED_MODEL}", f"*/*/{SAVED_MODEL}", f"**/{SAVED_MODEL}")
@@ -28,8 +33,9 @@ DEFAULT_NAME = "model"
 LISTED = 20
 EXPECTED = (
     "Expected: exactly one .onnx file (with its external data files beside it), .keras, .h5, .skops, .joblib or .pkl "
-    "file, at the top or one folder down, or one TensorFlow SavedModel: saved_model.pb at the top or in folders named "
-    "by their versions (MODEL/VERSION/saved_model.pb, of which there may be several)."
+    "file, at the top or one folder down, or XGBoost's models (xgboost-model, .ubj, .json), or one TensorFlow "
+    "SavedModel: saved_model.pb at the top or in folders named by their versions (MODEL/VERSION/saved_model.pb, of "
+    "which there may be several)."
 )
 
 
@@ -67,8 +73,9 @@ def find_models(directory: Path, default: str = "") -> tuple[FoundModel, ...]:
             "(docker run -v DIR:/opt/ml/model:ro), or set SERVING_MODEL_DIR."
         )
     try:
+        found = [*_files(directory), *_saved_models(directory)] or _ensemble(list(_boosters(directory)))
         # Beside a model of another kind a pickle is something else of its user's: a scaler, a list of labels.
-        found = [*_files(directory), *_saved_models(directory)] or list(_pickles(directory))
+        found = found or list(_pickles(directory))
         if not found:
             raise ModelLoadError(
                 f"No model was found in {directory}, which holds {_listing(directory)}. {EXPECTED} On SageMaker, "
@@ -109,10 +116,40 @@ def _files(directory: Path) -> Iterable[FoundModel]:
                 yield FoundModel(framework, path)
 
 
+def boosters_in(folder: Path) -> list[Path]:
+    """XGBoost's models in a folder, by name; several of them answer together."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and is_booster(path))
+
+
+def is_booster(path: Path) -> bool:
+    """Whether a file is a model of XGBoost's; a `.json` may be anything, so it is looked into."""
+    if path.name.startswith("."):
+        return False
+    return (
+        path.name.startswith(XGBOOST_NAME)
+        or path.suffix in XGBOOST_ENDINGS
+        or (path.suffix == ".json" and is_xgboost_json(path))
+    )
+
+
+def _boosters(directory: Path) -> Iterable[FoundModel]:
+    for pattern in ("*", "*/*"):
+        for path in sorted(directory.glob(pattern)):
+            if _counts(path, directory) and is_booster(path):
+                yield FoundModel("xgboost", path)
+
+
+def _ensemble(found: list[FoundModel]) -> list[FoundModel]:
+    """Several boosters of one folder as one model: the folder."""
+    folders = {model.path.parent for model in found}
+    return [FoundModel("xgboost", folders.pop())] if len(found) > 1 and len(folders) == 1 else found
+
+
 def _pickles(directory: Path) -> Iterable[FoundModel]:
     for ending in PICKLES:
         for path in _ending(ending, directory):
-            yield FoundModel("scikit-learn", path)
+            booster = pickled_module(path) == XGBOOST_MODULE
+            yield FoundModel("xgboost" if booster else "scikit-learn", path)
 
 
 def _ending(ending: str, directory: Path) -> Iterable[Path]:

@@ -96,6 +96,18 @@ class InvalidNpzError(BadRequestError):
     code = "invalid_npz"
 
 
+class InvalidLibsvmError(BadRequestError):
+    """The body is not libsvm's format."""
+
+    code = "invalid_libsvm"
+
+
+class InvalidRecordioError(BadRequestError):
+    """The body is not RecordIO, or its records are not SageMaker's."""
+
+    code = "invalid_recordio"
+
+
 class RaggedArrayError(BadRequestError):
     """Rows of different lengths where an array belongs."""
 

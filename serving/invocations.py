@@ -92,6 +92,7 @@ class Invocation:
     def end(self, begun: Begun, outputs: Outputs) -> Answer:
         """Encode."""
         writer = begun.writer
+        assert writer.encode is not None  # negotiated: what is only read is never chosen  # noqa: S101
         return Answer(writer.encode(outputs, begun.decoded.form, begun.rows), writer.media_type)
 
     def _writer(self, signature: Signature) -> Format:
@@ -101,7 +102,7 @@ class Invocation:
             chosen = negotiate(
                 self._asked.accept,
                 list(by_type),
-                self._service.settings.default_accept,
+                self._service.default_accept,
                 lambda name: by_type[name].obstacle(signature),
             )
             self._writers[signature.name] = by_type[chosen]

@@ -41,7 +41,7 @@ def invocations_path(signature: Signature | None, formats: Sequence[Format]) -> 
             "responses": {
                 "200": {
                     "description": "The model's outputs, in the format that Accept asks for",
-                    "content": {entry.media_type: {} for entry in formats},
+                    "content": {entry.media_type: {} for entry in formats if entry.encode},
                 },
                 "4XX": _error("The request is at fault; `code` says how"),
                 "5XX": _error("The server is not ready, overloaded, or the model failed"),

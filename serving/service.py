@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from serving.catalogue import FIRST_VERSION, Catalogue, Entry, Serving
-from serving.codecs import Format, formats
+from serving.codecs import Format, Speaking, formats
 from serving.discovery import FoundModel
 from serving.dispatcher import Dispatcher
 from serving.errors import NotReadyError
@@ -18,6 +18,9 @@ from serving.signature import Signature
 if TYPE_CHECKING:
     from serving.scripts.runner import Runner
 
+# Of answers where nothing says which, as in AWS's containers.
+DEFAULT_ACCEPT = "application/json"
+
 
 class Service:
     """One server's shared state; belongs to the event loop."""
@@ -27,6 +30,7 @@ class Service:
         self.lifecycle = lifecycle
         self.metrics = Metrics()
         self.formats: tuple[Format, ...] = formats(settings.max_payload_bytes)
+        self.default_accept = settings.default_accept or DEFAULT_ACCEPT
         self.script: Runner | None = None
         """What answers invocations where the archive has a script."""
         self._catalogue: Catalogue | None = None
@@ -52,6 +56,9 @@ class Service:
         together = groupby((first, *loaded.others), key=lambda warmed: warmed.found)
         plan, trial = loaded.prepared.plan, loaded.prepared.trial
         self.metrics.precision(bf16=plan.bf16, deviation=trial.deviation if trial else None)
+        if isinstance(loaded.model, Speaking):
+            self.formats = loaded.model.formats(self.settings.max_payload_bytes)
+            self.default_accept = self.settings.default_accept or loaded.model.default_accept
         self._catalogue = Catalogue([self._entry(found, list(warmed), plan.lanes) for found, warmed in together])
 
     def close(self) -> None:

@@ -128,9 +128,9 @@ class Settings:
         "SAGEMAKER_MODEL_SERVER_TIMEOUT",
     )
     default_accept: str = _setting(
-        "application/json",
+        "",
         _choice(*MEDIA_TYPES),
-        "format of answers where the request does not say",
+        "format of answers where the request does not say (else JSON; CSV of XGBoost models)",
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
     )
     fpmath: str = _setting(
@@ -171,6 +171,25 @@ class Settings:
         _choice(*SKLEARN_METHODS),
         "method of a scikit-learn model that answers where a request names none (else the first of these that it has)",
         "SERVING_SKLEARN_METHOD",
+    )
+    xgboost_output: tuple[str, ...] = _setting(
+        (),
+        Takes("names with commas between", lambda text: _names(text.replace(" ", "").lower())),
+        "what an XGBoost model answers for each row: of predicted_label, labels, probability, probabilities, "
+        "raw_score, raw_scores, predicted_score (else its prediction)",
+        "SAGEMAKER_INFERENCE_OUTPUT",
+    )
+    xgboost_ensemble: bool = _setting(
+        True,  # noqa: FBT003
+        _switch(),
+        "have all of several XGBoost models answer together (else the first by name)",
+        "SAGEMAKER_INFERENCE_ENSEMBLE",
+    )
+    batch_transform: bool = _setting(
+        False,  # noqa: FBT003
+        _switch(),
+        "SageMaker's own, for Batch Transform: an XGBoost model's CSV answers end with a line break",
+        "SAGEMAKER_BATCH",
     )
     log_level: int = _setting(
         DEFAULT_LEVEL,

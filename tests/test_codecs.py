@@ -98,6 +98,7 @@ def test_an_obstacle_names_the_format_that_has_none() -> None:
 @pytest.mark.parametrize("media_type", ["application/x-npy", "application/x-npz"])
 def test_the_payload_limit_bounds_what_files_claim(media_type: str) -> None:
     entry = BY_TYPE[media_type]
+    assert entry.encode is not None
     body = entry.encode({"x": np.zeros((100, 3), np.float32)}, Form.COLUMN, 100)
     with pytest.raises(ArrayTooLargeError):
         entry.decode(body, one_input())

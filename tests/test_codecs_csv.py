@@ -40,6 +40,35 @@ def lines(answer: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(answer.decode(), newline=""), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("1,2,3", [[1, 2, 3]]),
+        ("1;2;3\n4;5;6\n", [[1, 2, 3], [4, 5, 6]]),
+        ("1\t\t3", [[1, None, 3]]),
+        ("1|2|3", [[1, 2, 3]]),
+        ("0.5 2 3", [[0.5, 2, 3]]),
+        (",2,\n1, ,3", [[None, 2, None], [1, None, 3]]),
+        ("1, 2, nan", [[1, 2, None]]),
+    ],
+)
+def test_loosely_read_any_delimiter_will_do_and_what_is_not_there_is_nan(
+    body: str, expected: list[list[float | None]]
+) -> None:
+    (array,) = codec.decode(body.encode(), one_input(), loose=True).inputs.values()
+    wanted = np.array([[np.nan if value is None else value for value in row] for row in expected])
+    np.testing.assert_array_equal(array, wanted)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [("1;2;x", WrongTypeError), ("1;2\n1;2;3", RaggedArrayError), ("\n\n", EmptyBatchError), ("\xff", InvalidCsvError)],
+)
+def test_loosely_read_too_what_is_wrong_is_told(body: str, error: type[BadRequestError]) -> None:
+    with pytest.raises(error):
+        codec.decode(body.encode("latin-1"), one_input(), loose=True)
+
+
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @MODERATE

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.discovery import FoundModel, find_model, find_models
+from serving.discovery import FoundModel, boosters_in, find_model, find_models
 from serving.errors import ModelLoadError
 
 
@@ -103,6 +103,45 @@ def test_kerass_files_are_found_as_onnx_files_are(tmp_path: Path, name: str) -> 
 def test_scikit_learns_files_are_found_as_onnx_files_are(tmp_path: Path, name: str) -> None:
     directory = holding(tmp_path, name, "code/inference.py", "code/scaler.pkl", "labels.json")
     assert find_model(directory) == FoundModel("scikit-learn", directory / name)
+
+
+XGBOOST_JSON = '{"learner":{"attributes":{}}}'
+
+
+@pytest.mark.parametrize("name", ["xgboost-model", "export/xgboost-model", "model.ubj", "any name.bst"])
+def test_xgboosts_files_are_found_as_onnx_files_are(tmp_path: Path, name: str) -> None:
+    directory = holding(tmp_path, name, "code/inference.py", "labels.json", "scaler.pkl", "code/other.ubj")
+    assert find_model(directory) == FoundModel("xgboost", directory / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "counts"),
+    [
+        (XGBOOST_JSON, True),
+        ('{\n  "version": [3, 2, 0], "learner": {}}', True),
+        ("", False),
+        ("{}", False),
+        ('{"model": {"learner": 1}}', False),
+        ('["learner"]', False),
+    ],
+)
+def test_json_counts_if_it_is_xgboosts(tmp_path: Path, content: str, *, counts: bool) -> None:
+    (tmp_path / "some.json").write_text(content)
+    if counts:
+        assert find_model(tmp_path) == FoundModel("xgboost", tmp_path / "some.json")
+    else:
+        assert "No model was found" in complaint(tmp_path)
+
+
+def test_several_boosters_of_one_folder_are_one_model(tmp_path: Path) -> None:
+    directory = holding(tmp_path, "folds/xgboost-model-1", "folds/xgboost-model-0", "folds/.hidden.ubj", "notes.txt")
+    assert find_model(directory) == FoundModel("xgboost", directory / "folds")
+    assert boosters_in(directory / "folds") == [directory / f"folds/xgboost-model-{number}" for number in range(2)]
+    assert "Several models were found" in complaint(holding(tmp_path, "other.ubj"))
+
+
+def test_a_booster_beside_another_model_is_none(tmp_path: Path) -> None:
+    assert find_model(holding(tmp_path, "model.onnx", "xgboost-model")).framework == "onnx"
 
 
 @pytest.mark.parametrize("model", ["model.onnx", "model.keras", "model.skops", "1/saved_model.pb"])

@@ -24,6 +24,8 @@ RELEASED = {
     "internal_error": 500,
     "invalid_csv": 400,
     "invalid_json": 400,
+    "invalid_libsvm": 400,
+    "invalid_recordio": 400,
     "invalid_npy": 400,
     "invalid_npz": 400,
     "method_not_allowed": 405,

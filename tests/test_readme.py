@@ -114,6 +114,7 @@ def kinds(kind: type[errors.ServingError]) -> list[type[errors.ServingError]]:
         "docs/deploying.md",
         "docs/migration/scikit-learn.md",
         "docs/migration/tensorflow-serving.md",
+        "docs/migration/xgboost.md",
         "CHANGELOG.md",
     ],
 )

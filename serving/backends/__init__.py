@@ -16,6 +16,7 @@ MODULES: Mapping[str, str] = {
     "onnx": "serving.backends.onnx",
     "scikit-learn": "serving.backends.sklearn",
     "tensorflow": "serving.backends.tensorflow",
+    "xgboost": "serving.backends.xgboost",
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 from serving.codecs import csv, json, jsonlines, npy, npz
 from serving.codecs.request import Decoded, Form
@@ -10,7 +11,7 @@ from serving.errors import UnsupportedMediaTypeError, quoted
 from serving.mediatypes import MediaType
 from serving.signature import Outputs, Signature
 
-__all__ = ["Decoded", "Form", "Format", "formats", "of_content_type"]
+__all__ = ["Decoded", "Form", "Format", "Speaking", "formats", "of_content_type"]
 
 Decode = Callable[[bytes, Signature], Decoded]
 Encode = Callable[[Outputs, Form, int], bytes]
@@ -20,7 +21,7 @@ CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One content type, in and out.
+    """One content type, in and out; `encode` is None for one that is only read.
 
     `tensors_only` formats cannot carry sequences and maps; `single_output` ones carry one output, and
     `instead` names the format that carries several.
@@ -28,7 +29,7 @@ class Format:
 
     media_type: str
     decode: Decode
-    encode: Encode
+    encode: Encode | None
     aliases: frozenset[str] = field(default_factory=frozenset)
     tensors_only: bool = True
     single_output: bool = False
@@ -36,11 +37,25 @@ class Format:
 
     def obstacle(self, signature: Signature) -> str:
         """Why this format cannot carry the model's answer; empty where it can."""
+        if self.encode is None:
+            return f"{self.media_type} is read, not written"
         if self.tensors_only and any(spec.kind != "tensor" for spec in signature.outputs):
             return f"{self.media_type} carries tensors only; this model's answer needs application/json"
         if self.single_output and len(signature.outputs) > 1:
             return f"{self.media_type} carries one output; this model's {len(signature.outputs)} need {self.instead}"
         return ""
+
+
+@runtime_checkable
+class Speaking(Protocol):
+    """A model whose users know requests and answers in a form of their own."""
+
+    default_accept: str
+    """The format of answers where the request does not say."""
+
+    def formats(self, limit: int) -> tuple[Format, ...]:
+        """Every format, the first for requests that name none; `limit` is the largest array taken, in bytes."""
+        ...
 
 
 def formats(limit: int) -> tuple[Format, ...]:

@@ -18,16 +18,20 @@ from serving.codecs.request import Decoded, Form
 from serving.errors import EmptyBatchError, InexactValueError, InvalidCsvError, RaggedArrayError, WrongTypeError, quoted
 from serving.signature import STRING, Array, Outputs, Signature, TensorSpec
 
+DELIMITERS = (",", ";", "\t", "|", " ")
+# As many characters as AWS's container looks at.
+SNIFFED = 512
+NOT_THERE = "nan"
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def decode(body: bytes, signature: Signature) -> Decoded:
-    """Read a request.
+def decode(body: bytes, signature: Signature, *, loose: bool = False) -> Decoded:
+    """Read a request; `loose` as AWS's XGBoost container does: any delimiter, and an empty field is NaN.
 
     Raises:
         BadRequestError: InvalidCsvError, RaggedArrayError, WrongTypeError, EmptyBatchError.
     """
-    rows = _fields(body)
+    rows = _fields(body, loose=loose)
     inputs = {}
     start = 0
     for spec, width in zip(signature.inputs, _widths(signature, len(rows[0])), strict=True):
@@ -53,20 +57,29 @@ def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
     return text.getvalue().encode()
 
 
-def _fields(body: bytes) -> list[list[str]]:
+def _fields(body: bytes, *, loose: bool) -> list[list[str]]:
     try:
         text = body.decode("utf-8-sig")
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        delimiter = _delimiter(text) if loose else ","
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
     except UnicodeDecodeError:
         raise InvalidCsvError("the body is not UTF-8 text") from None
     except csv.Error as error:
         raise InvalidCsvError(f"the body is not CSV: {error}") from None
     if not rows:
         raise EmptyBatchError
+    if loose:
+        rows = [[field if field.strip() else NOT_THERE for field in row] for row in rows]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
             raise RaggedArrayError(f"line {number}: expected {len(rows[0])} fields as in line 1, got {len(row)}")
     return rows
+
+
+def _delimiter(text: str) -> str:
+    """The first of the usual delimiters that the first line has."""
+    line = text[:SNIFFED].strip().partition("\n")[0]
+    return next((mark for mark in DELIMITERS if mark in line), ",")
 
 
 def _widths(signature: Signature, columns: int) -> list[int]:

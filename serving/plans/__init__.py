@@ -16,7 +16,7 @@ from serving.settings import Settings
 
 __all__ = ["Choice", "Plan", "make_plan"]
 
-OPENMP = frozenset({"scikit-learn"})
+OPENMP = frozenset({"scikit-learn", "xgboost"})
 
 
 def make_plan(
