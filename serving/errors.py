@@ -245,6 +245,13 @@ class ScriptFailedError(ServingError):
     default = "the script failed on this request; the server's log says why"
 
 
+class ScriptRejectedInputError(BadRequestError):
+    """The archive's script, or the defaults in its place, said that the request is at fault."""
+
+    code = "script_rejected_input"
+    default = "the script refused this request"
+
+
 class NotReadyError(ServingError):
     """The model is not loaded yet."""
 

@@ -31,14 +31,15 @@ from serving.connection import Connection, Gate
 from serving.errors import ModelLoadError
 from serving.lifecycle import Lifecycle, State
 from serving.ping import Door
-from serving.preparation import apply_environment, prepare
-from serving.scripts.found import find_script
+from serving.preparation import apply_environment, look_around, prepare
+from serving.scripts.source import locate
 from serving.settings import Settings
 from serving.trial import settle
 
 if TYPE_CHECKING:
     from serving.budget import Budget
     from serving.loader import Loaded
+    from serving.scripts.found import Script
     from serving.service import Service
 
 log = logging.getLogger(__name__)
@@ -156,12 +157,16 @@ class Server(uvicorn.Server):
     def _load(self) -> None:
         """In the loader's thread: prepared -> imported -> loaded -> in service."""
         try:
+            environment = dict(os.environ)
+            script = locate(self._settings)
+            if script and script.loads_model:
+                self._load_script(script, environment)
+                return
             prepared = prepare(self._settings, os.environ)
             log.info("processor: %s", prepared.machine.processor.description)
-            environment = dict(os.environ)
             apply_environment(prepared.plan)
             service = self._build()
-            opening = self._open_script(service, prepared.machine.budget, environment)
+            opening = self._open_script(service, script, prepared.machine.budget, environment) if script else None
             prepared = settle(prepared, self._settings, environment)
             log.info("plan: %s", prepared.plan.line)
             apply_environment(prepared.plan)
@@ -189,18 +194,25 @@ class Server(uvicorn.Server):
         self._call(self._door.open, build(service))
         return service
 
+    def _load_script(self, script: "Script", environment: Mapping[str, str]) -> None:
+        """A script that loads the model by itself: there is none for the server to load. Raises ModelLoadError."""
+        machine = look_around()
+        log.info("processor: %s", machine.processor.description)
+        service = self._build()
+        self._report(State.LOADING)
+        self._open_script(service, script, machine.budget, environment).result()
+        self._report(State.READY)
+        log.info("ready")
+
     def _open_script(
-        self, service: "Service", budget: "Budget", environment: Mapping[str, str]
-    ) -> "Future[None] | None":
-        """Begin to load the archive's script, if there is one, beside the model."""
-        script = find_script(self._settings.model_dir)
-        if script is None:
-            return None
+        self, service: "Service", script: "Script", budget: "Budget", environment: Mapping[str, str]
+    ) -> "Future[None]":
+        """Begin to load a script, beside the model where it loads none by itself."""
         from serving.scripts.process import Launch  # noqa: PLC0415 (light, but of no use without a script)
         from serving.scripts.runner import Runner  # noqa: PLC0415 (starlette may be imported only now)
 
         async def opened() -> None:
-            service.script = Runner(service, Launch(script, None, environment), budget)
+            service.script = Runner(service, Launch(script, None, environment, self._settings.model_dir), budget)
             await service.script.open()
 
         return asyncio.run_coroutine_threadsafe(opened(), self._loop)

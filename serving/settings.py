@@ -157,6 +157,16 @@ class Settings:
         "SAGEMAKER_GUNICORN_WORKERS",
         "SAGEMAKER_MODEL_SERVER_WORKERS",
     )
+    script_program: str = _setting(
+        "", NAME, "file name of the script, `inference.py` unless said otherwise", "SAGEMAKER_PROGRAM"
+    )
+    script_source: str = _setting(
+        "",
+        Takes("a folder, file:// or s3://", str.strip),
+        "where the script is, if not in `code/` of the archive: a folder, or a `.tar.gz` in S3 or a file",
+        "SAGEMAKER_SUBMIT_DIRECTORY",
+    )
+    region: str = _setting("", NAME, "AWS region of the script's bucket", "SAGEMAKER_REGION", "AWS_REGION")
     allow_pickle: bool = _setting(
         True,  # noqa: FBT003
         _switch(),

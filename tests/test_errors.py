@@ -41,6 +41,7 @@ RELEASED = {
     "ragged_array": 400,
     "truncated_npy": 400,
     "script_failed": 500,
+    "script_rejected_input": 400,
     "unknown_input": 400,
     "unknown_signature": 400,
     "invalid_attribute": 400,

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from serving.scripts.found import find_script
 
 
@@ -42,3 +44,27 @@ def test_libraries_in_the_archive_make_requirements_unnecessary(tmp_path: Path) 
     assert script is not None
     assert script.requirements is None
     assert script.module_path(None) == [str(tmp_path / "code"), str(tmp_path / "code" / "lib")]
+
+
+@pytest.mark.parametrize(
+    ("text", "loads"),
+    [
+        ("def model_fn(model_dir): ...", True),
+        ("def predict_fn(data, model): ...", True),
+        ("from helpers import load as model_fn", True),
+        ("model_fn = object()", True),
+        ("try:\n    import x\nexcept ImportError:\n    def model_fn(d): ...\n", True),
+        ("def handler(data, context): ...", False),
+        ("def model_fn(d): ...\ndef input_handler(data, context): ...\ndef output_handler(r, c): ...", False),
+        ("class A:\n    def model_fn(self): ...\n", False),
+        ("def f():\n    def model_fn(d): ...\n", False),
+        ("", False),
+        ("no python at all", False),
+        ("\0", False),
+    ],
+)
+def test_whether_a_script_loads_the_model_is_told_without_running_it(tmp_path: Path, text: str, *, loads: bool) -> None:
+    (made(tmp_path, "inference.py") / "code" / "inference.py").write_text(text)
+    script = find_script(tmp_path)
+    assert script is not None
+    assert script.loads_model is loads

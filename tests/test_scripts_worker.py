@@ -67,8 +67,8 @@ def test_helpers_beside_the_script_and_in_lib_count_before_what_is_installed(tmp
         ("def handle(data, context): ...\n_x = 1", ["It defines handle. Expected"]),
         ("def input_handler(data, context): ...", ["It defines input_handler. Expected"]),
         (
-            "def model_fn(directory): ...\ndef predict_fn(data, model): ...",
-            ["model_fn, predict_fn belong to AWS's PyTorch and scikit-learn containers"],
+            "def model_fn(directory): ...\ndef predict_fn(data, model): ...\ndef transform_fn(*_): ...",
+            ["It defines transform_fn and predict_fn. Expected: model_fn(model_dir)"],
         ),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_script_for_no_known_contract_is_told_what_it_has_and_needs(
 
 def test_what_an_author_says_reaches_the_caller(caplog: pytest.LogCaptureFixture) -> None:
     error = ValueError('{"error": "unsupported content type text/html"}')
-    assert worker.answer(raising(error), Frame(HEAD)) == Frame({"error": str(error)})
+    assert worker.answer(raising(error), Frame(HEAD)) == Frame({"error": str(error), "status": 500})
     assert "the script failed on a request" in caplog.text
     assert "Traceback" in caplog.text
 
@@ -98,7 +98,15 @@ def test_what_an_author_says_reaches_the_caller(caplog: pytest.LogCaptureFixture
     ],
 )
 def test_what_the_system_says_does_not(error: BaseException) -> None:
-    assert worker.answer(raising(error), Frame(HEAD)) == Frame({"error": ""})
+    assert worker.answer(raising(error), Frame(HEAD)) == Frame({"error": "", "status": 500})
+
+
+@pytest.mark.parametrize(("status", "told"), [(400, 400), (415, 415), (503, 503), (200, 500), (None, 500), ("x", 500)])
+@pytest.mark.parametrize("name", ["status", "status_code"])
+def test_an_exception_may_ask_for_a_status(name: str, status: object, told: int) -> None:
+    error = ValueError("because")
+    setattr(error, name, status)
+    assert worker.answer(raising(error), Frame(HEAD)) == Frame({"error": "because", "status": told})
 
 
 def test_a_text_of_any_length_fits_into_a_frame() -> None:

@@ -11,7 +11,14 @@ from typing import Any, Protocol, TypeAlias
 
 
 class ScriptError(Exception):
-    """The script's fault; the text is for callers: no path, nothing of the server's inside."""
+    """The text is for callers: no path, nothing of the server's inside.
+
+    `status` is the answer's: 500 for the script's own fault, 400, 406 or 415 for the request's.
+    """
+
+    def __init__(self, message: str, status: int = 500) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 from serving.scripts.found import Script
 from serving.scripts.frames import PREFIX, Frame, FrameError, lengths, packed, unpacked
 from serving.scripts.worker import COMMAND
+from serving.settings import MODEL_DIR
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +60,14 @@ class WorkerError(Exception):
 class Launch:
     """How workers are started.
 
-    `installed` is where the script's requirements are, `environment` the process's as the user has set it.
+    `installed` is where the script's requirements are, `environment` the process's as the user has set it,
+    `model_dir` what a script that loads the model by itself is told.
     """
 
     script: Script
     installed: Path | None
     environment: Mapping[str, str]
+    model_dir: Path = MODEL_DIR
 
     def command(self, descriptor: int) -> list[str]:
         """The worker's command line."""
@@ -77,7 +80,11 @@ class Launch:
         # Where this program is, for -P keeps the current folder off the module path.
         paths = [str(Path(__file__).resolve().parents[2]), self.environment.get("PYTHONPATH", "")]
         proxies = {name: ",".join(filter(None, (self.environment.get(name, ""), OWN_HOSTS))) for name in NO_PROXY}
-        ours = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        ours = {
+            "SM_MODEL_DIR": str(self.model_dir),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        }
         return {**ONE_THREAD, **self.environment, **proxies, **ours}
 
 

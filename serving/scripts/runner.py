@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,8 +18,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.budget import Budget
+from serving.discovery import DEFAULT_NAME
 from serving.endpoint import body_of, unless_gone
-from serving.errors import ModelLoadError, ScriptFailedError
+from serving.errors import (
+    ModelLoadError,
+    NotAcceptableError,
+    NotReadyError,
+    ScriptFailedError,
+    ScriptRejectedInputError,
+    ServingError,
+    UnsupportedMediaTypeError,
+)
 from serving.lifecycle import State
 from serving.scripts.frames import Frame
 from serving.scripts.pool import Pool
@@ -36,6 +46,12 @@ log = logging.getLogger(__name__)
 LEAST_WORKERS, MOST_WORKERS = 2, 8
 # Where a server that listens on every address is reached from within.
 WITHIN: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (what is looked up, not bound)
+
+# Statuses that a script, or the defaults in its place, may ask for, and the errors that they are.
+REFUSALS: Mapping[int, type[ServingError]] = {
+    HTTPStatus.NOT_ACCEPTABLE: NotAcceptableError,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaTypeError,
+}
 
 
 class Runner:
@@ -71,7 +87,7 @@ class Runner:
     async def answer(self, request: Request) -> Response:
         """Have the script answer a request. Raises ServingError and ClientDisconnect."""
         settings = self._service.settings
-        default = self._service.catalogue().default.name
+        default = self._model_name()
         attributes = request.headers.get(HEADER)
         selection = of_attributes(attributes or "")
         body = await body_of(request, settings.max_payload_bytes)
@@ -89,9 +105,18 @@ class Runner:
         }
         answered = await unless_gone(request, self._pool.run(Frame(head, body)))
         if "error" in answered.head:
-            raise ScriptFailedError(answered.head["error"])
+            raise REFUSALS.get(answered.head["status"], _failure(answered.head["status"]))(answered.head["error"])
         # Given as a header, for as a media type it would get a charset that the script has not stated.
         return Response(answered.body, headers={"content-type": answered.head["content_type"]})
+
+    def _model_name(self) -> str:
+        """The name of the default model. Raises NotReadyError until it, or the script that loads one, is loaded."""
+        if not self._launch.script.loads_model:
+            return self._service.catalogue().default.name
+        state = self._service.lifecycle.state
+        if state in (State.STARTING, State.LOADING):
+            raise NotReadyError(f"expected a loaded script; the server is {state.value}")
+        return DEFAULT_NAME
 
     async def stop(self, seconds: float) -> None:
         """Let the script finish what it holds within this time, and end its processes."""
@@ -112,6 +137,11 @@ class Runner:
             lifecycle.enter(State.BROKEN)
         elif runs and lifecycle.state is State.BROKEN:
             lifecycle.enter(State.READY)
+
+
+def _failure(status: int) -> type[ServingError]:
+    """The error of a script that asks for a status which is not among the refusals."""
+    return ScriptRejectedInputError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ScriptFailedError
 
 
 def _temporary_folder() -> str:

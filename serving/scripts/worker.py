@@ -20,21 +20,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, NoReturn
 
-from serving.scripts import tfs
+from serving.scripts import hooks, tfs
 from serving.scripts.contract import Call, Contract, Handler, ScriptError
 from serving.scripts.frames import Frame, read, write
 
 log = logging.getLogger(__name__)
 
 COMMAND = "_script-worker"
-# As AWS's container names it; a helper that imports it gets this one and not a second copy.
-MODULE = "inference"
-CONTRACTS: Sequence[Contract] = (tfs,)
-# Functions of other containers' scripts -> whose they are.
-FOREIGN = dict.fromkeys(
-    ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn"),
-    "AWS's PyTorch and scikit-learn containers",
-)
+CONTRACTS: Sequence[Contract] = (tfs, hooks)
 # Linux: have the kernel send a signal when the parent dies (prctl(2)).
 PR_SET_PDEATHSIG = 1
 # Absolute paths, but not those in a URL.
@@ -74,11 +67,12 @@ def load(file: Path, module_path: Sequence[str]) -> Handler:
     """Import the script and find its handlers. Raises ScriptError, and whatever the script raises."""
     sys.path[:0] = module_path
     sys.argv[:] = [str(file)]  # the command line is no business of the script's
-    spec = importlib.util.spec_from_file_location(MODULE, file)
+    # A helper that imports it by its name gets this one and not a second copy.
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None  # it is given for every .py file  # noqa: S101
     assert spec.loader is not None  # noqa: S101
     module = importlib.util.module_from_spec(spec)
-    sys.modules[MODULE] = module
+    sys.modules[file.stem] = module
     spec.loader.exec_module(module)
     return _handler(module)
 
@@ -89,7 +83,7 @@ def answer(handler: Handler, frame: Frame) -> Frame:
         made = handler(Call.of_head(frame.head, frame.body))
     except (Exception, SystemExit) as error:
         log.exception("the script failed on a request")
-        return Frame({"error": public(error)})
+        return Frame({"error": public(error), "status": status_of(error)})
     return Frame({"content_type": made.content_type}, made.body)
 
 
@@ -105,15 +99,19 @@ def public(error: BaseException) -> str:
     return "" if TRACEBACK in text else PATHS.sub("…", text)
 
 
+def status_of(error: BaseException) -> int:
+    """The status that an exception asks for, as those of AWS's toolkits do; 500 for any other."""
+    asked = getattr(error, "status", None) or getattr(error, "status_code", None)
+    return int(asked) if isinstance(asked, int) and 400 <= asked < 600 else 500  # noqa: PLR2004 (HTTP's errors)
+
+
 def _handler(module: ModuleType) -> Handler:
     for contract in CONTRACTS:
         if (found := contract.handler(module)) is not None:
             return found
     expected = "; ".join(contract.EXPECTED for contract in CONTRACTS)
     functions = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-    foreign = [name for name in functions if name in FOREIGN]
-    whose = f" {', '.join(foreign)} belong to {FOREIGN[foreign[0]]}, whose scripts are not run here." if foreign else ""
-    raise ScriptError(f"It defines {', '.join(functions) or 'no function'}. Expected: {expected}.{whose}")
+    raise ScriptError(f"It defines {', '.join(functions) or 'no function'}. Expected: {expected}.")
 
 
 def _reason(error: BaseException) -> str:

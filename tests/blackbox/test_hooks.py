@@ -1,0 +1,229 @@
+"""Scripts made for AWS's scikit-learn and XGBoost containers, run unchanged: the same bytes as their own code gives.
+
+On the local server, but for one in the arm64 image: how a script is run does not depend on the target.
+"""
+
+import importlib.util
+import json
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from types import ModuleType
+from typing import Any
+
+import joblib
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from harness.bodies import CSV, JSON, NPY, as_json, as_npy, refusal
+from harness.crowd import until
+from harness.servers import Server
+from harness.targets import ROOT, Image, Local
+
+SCRIPTS = ROOT / "tests" / "assets" / "scripts"
+X, Y = load_iris(return_X_y=True)
+LINES = "\n".join(",".join(map(str, row)) for row in X[::30].tolist())
+Start = Callable[..., Server]
+
+# Everything but the model is the container's own.
+DEFAULTS = """
+import joblib, os
+from helper import NAME
+
+def model_fn(model_dir):
+    return joblib.load(os.path.join(model_dir, NAME))
+"""
+# What a request says is what happens.
+ACTOR = """
+import os, time
+
+class Refusal(Exception):
+    status_code = 415
+
+def model_fn(model_dir):
+    return len(os.listdir(model_dir))
+
+def transform_fn(model, body, content_type, accept, context):
+    if body == "raise":
+        raise ValueError("no such thing in /opt/ml/model/code/x.py")
+    if body == "refuse":
+        raise Refusal("only text/csv")
+    if body == "exit":
+        os._exit(3)
+    if body == "hang":
+        time.sleep(600)
+    return f"{model} {os.getpid()} {context.get_request_header(0, 'Content-Type')}", "text/plain"
+"""
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a local server of the test's own, without waiting for it."""
+    servers: list[Server] = []
+
+    def started(folder: Path, **environment: str) -> Server:
+        servers.append(Local().start(folder, environment))
+        return servers[-1]
+
+    yield started
+    for server in servers:
+        server.remove()
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive as the SDK repacks it: the model and `code/`."""
+    made = tmp_path_factory.mktemp("iris")
+    made.chmod(0o755)
+    joblib.dump(LogisticRegression(max_iter=500).fit(X, Y), made / "model.joblib")
+    shutil.copytree(SCRIPTS / "iris", made / "code")
+    return made
+
+
+@pytest.fixture
+def own() -> Iterator[ModuleType]:
+    """The script in this process."""
+    sys.path.insert(0, str(SCRIPTS / "iris"))
+    spec = importlib.util.spec_from_file_location("iris_inference", SCRIPTS / "iris" / "inference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(str(SCRIPTS / "iris"))
+    del sys.modules["features"]
+
+
+def answered(own: ModuleType, folder: Path, body: str, content_type: str, accept: str) -> Any:  # noqa: ANN401
+    """What the script's own functions give, called one after the other."""
+    model = own.model_fn(str(folder))
+    return own.output_fn(own.predict_fn(own.input_fn(body, content_type), model), accept)
+
+
+def check(server: Server, folder: Path, own: ModuleType) -> None:
+    as_csv = server.post(LINES.encode(), CSV, CSV)
+    assert as_csv.text == answered(own, folder, LINES, CSV, CSV)
+    assert as_csv.headers["content-type"] == CSV
+    body = as_json({"instances": X[::30].tolist()})
+    as_document = server.post(body, JSON, JSON)
+    assert (as_document.text, as_document.headers["content-type"]) == answered(own, folder, body.decode(), JSON, JSON)
+
+
+def test_a_script_answers_as_it_does_in_process(start: Start, iris: Path, own: ModuleType) -> None:
+    server = start(iris).until_ready()
+    check(server, iris, own)
+    refused = server.post(b"<x/>", "text/xml")
+    assert refusal(refused) == (500, "script_failed")
+    assert refused.json()["error"] == "unsupported content type text/xml"
+    page = server.client.get("/openapi.json").json()["paths"]["/invocations"]["post"]
+    assert page["summary"] == "Run the script"
+    assert "loading" in server.logs()
+
+
+@pytest.mark.container
+def test_it_does_in_the_image_too(image_of: Callable[[str, str], str], iris: Path, own: ModuleType) -> None:
+    environment = {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}
+    target = Image(image_of("arm64", "full"), "arm64", "neoverse-n1")
+    server = target.start(iris, environment, "12345:12345")
+    try:
+        body = as_json({"instances": X[::30].tolist()})
+        given = json.loads(server.until_ready().post(body, JSON, JSON).text)
+        expected = json.loads(answered(own, iris, body.decode(), JSON, JSON)[0])
+        assert [row["species"] for row in given] == [row["species"] for row in expected]
+        assert [row["probability"] for row in given] == pytest.approx([row["probability"] for row in expected])
+    finally:
+        server.remove()
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """A double of S3 with one object."""
+
+    content = b""
+
+    def do_HEAD(self) -> None:
+        self._begin()
+
+    def do_GET(self) -> None:
+        self._begin()
+        self.wfile.write(self.content)
+
+    def _begin(self) -> None:
+        known = self.path == "/scripts/job/sourcedir.tar.gz" and "Credential=role/" in self.headers["Authorization"]
+        self.send_response(200 if known else 403)
+        self.send_header("Content-Length", str(len(self.content)))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What makes a server find sourcedir.tar.gz in S3, as the SDK sets it for scikit-learn's users."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "train.py").write_text(DEFAULTS)
+    (source / "helper.py").write_text("NAME = 'model.joblib'\n")
+    with tarfile.open(tmp_path / "sourcedir.tar.gz", "w:gz") as tar:
+        tar.add(source, ".")
+    Bucket.content = (tmp_path / "sourcedir.tar.gz").read_bytes()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield {
+        "SAGEMAKER_PROGRAM": "train.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "s3://scripts/job/sourcedir.tar.gz",
+        "SAGEMAKER_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}",
+        "AWS_ACCESS_KEY_ID": "role",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "NO_PROXY": "127.0.0.1",
+    }
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_script_in_s3_with_the_containers_defaults(start: Start, iris: Path, bucket: dict[str, str]) -> None:
+    server = start(iris, SAGEMAKER_MODEL_SERVER_WORKERS="1", **bucket).until_ready()
+    expected = json.dumps(joblib.load(iris / "model.joblib").predict(X[::30]).tolist())
+    assert server.post(as_json(X[::30].tolist()), "").text == expected
+    assert server.post(LINES.encode(), CSV).text == expected
+    assert server.post(as_npy(X[::30]), NPY, "*/*").text == expected
+    assert server.post(LINES.encode(), CSV, CSV).text == "".join(f"{label}\n" for label in json.loads(expected))
+    assert refusal(server.post(b"a,b", CSV)) == (400, "script_rejected_input")
+    assert refusal(server.post(b"[[", JSON)) == (400, "script_rejected_input")
+    assert refusal(server.post(b"x", "image/png")) == (415, "unsupported_media_type")
+    assert refusal(server.post(LINES.encode(), CSV, "text/html")) == (406, "not_acceptable")
+    assert "downloading the script from s3://scripts/job/sourcedir.tar.gz" in server.logs()
+
+
+def test_a_script_that_misbehaves_harms_nobody_else(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "inference.py").write_text(ACTOR)
+    server = start(tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS="1", SAGEMAKER_MODEL_SERVER_TIMEOUT="1.5").until_ready()
+    model, first, kind = server.post(b"ask", CSV).text.split()
+    assert (model, kind) == ("1", CSV)
+    raised = server.post(b"raise", CSV)
+    assert refusal(raised) == (500, "script_failed")
+    assert raised.json()["error"] == "no such thing in …"
+    assert refusal(server.post(b"refuse", CSV)) == (415, "unsupported_media_type")
+    assert refusal(server.post(b"exit", CSV)) == (500, "script_failed")
+    until(server, lambda: server.ping() == 200)
+    assert server.post(b"ask", CSV).text.split()[1] != first
+    assert refusal(server.post(b"hang", CSV)) == (504, "deadline_exceeded")
+    until(server, lambda: server.ping() == 200)
+    assert server.post(b"ask", CSV).status_code == 200
+    # Without a model in the server there is nothing behind TensorFlow Serving's paths.
+    assert server.client.get("/v1/models/model").status_code in (404, 503)
+
+
+def test_a_script_that_cannot_load_its_model_ends_the_server(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "inference.py").write_text("def model_fn(model_dir):\n    return open(model_dir + '/gone')\n")
+    server = start(tmp_path)
+    assert server.until_ended() == 1
+    assert "The script cannot be run: FileNotFoundError" in server.logs()
