@@ -19,6 +19,8 @@ PICKLES = (".joblib", ".pkl", ".pickle")
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"ccopy_reg\n", b"cxgboost")
 # XGBoost's JSON, and not any other that lies in an archive; its binary JSON (UBJ) is told by its file's ending.
 XGBOOST_JSON = re.compile(rb'\s*\{\s*"(?:learner|version)"\s*:')
+# A text model of LightGBM's, and not any other text.
+LIGHTGBM = b"tree\nversion=v"
 # Enough to hold the first class of any pickle: it comes before the object's contents.
 PREFIX_BYTES = 65_536
 # The beginnings of what joblib compresses pickles with, and what reads them; lz4 has no reader here.
@@ -43,6 +45,15 @@ def is_xgboost_json(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return XGBOOST_JSON.match(file.read(PREFIX_BYTES)) is not None
+    except OSError:
+        return False
+
+
+def is_lightgbm(path: Path) -> bool:
+    """Whether a text file is a model of LightGBM's."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(LIGHTGBM) + 1).replace(b"\r", b"").startswith(LIGHTGBM)
     except OSError:
         return False
 

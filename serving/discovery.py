@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.contents import PICKLES, is_xgboost_json, pickled_module
+from serving.contents import PICKLES, is_lightgbm, is_xgboost_json, pickled_module
 from serving.errors import ModelLoadError
 
 SAVED_MODEL = "saved_model.pb"
@@ -33,7 +33,8 @@ DEFAULT_NAME = "model"
 LISTED = 20
 EXPECTED = (
     "Expected: exactly one .onnx file (with its external data files beside it), .keras, .h5, .skops, .joblib or .pkl "
-    "file, at the top or one folder down, or XGBoost's models (xgboost-model, .ubj, .json), or one TensorFlow "
+    "file, at the top or one folder down, or XGBoost's models (xgboost-model, .ubj, .json), or a "
+    "LightGBM text model (.txt), or one TensorFlow "
     "SavedModel: saved_model.pb at the top or in folders named by their versions (MODEL/VERSION/saved_model.pb, of "
     "which there may be several)."
 )
@@ -73,7 +74,10 @@ def find_models(directory: Path, default: str = "") -> tuple[FoundModel, ...]:
             "(docker run -v DIR:/opt/ml/model:ro), or set SERVING_MODEL_DIR."
         )
     try:
-        found = [*_files(directory), *_saved_models(directory)] or _ensemble(list(_boosters(directory)))
+        found = [*_files(directory), *_saved_models(directory)] or [
+            *_ensemble(list(_boosters(directory))),
+            *_texts(directory),
+        ]
         # Beside a model of another kind a pickle is something else of its user's: a scaler, a list of labels.
         found = found or list(_pickles(directory))
         if not found:
@@ -114,6 +118,13 @@ def _files(directory: Path) -> Iterable[FoundModel]:
         for path in _ending(ending, directory):
             if not path.name.endswith(WEIGHTS_ALONE):
                 yield FoundModel(framework, path)
+
+
+def _texts(directory: Path) -> Iterable[FoundModel]:
+    """LightGBM's models, which are text files like others but for their first lines."""
+    for path in _ending(".txt", directory):
+        if is_lightgbm(path):
+            yield FoundModel("lightgbm", path)
 
 
 def boosters_in(folder: Path) -> list[Path]:

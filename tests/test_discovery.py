@@ -133,6 +133,17 @@ def test_json_counts_if_it_is_xgboosts(tmp_path: Path, content: str, *, counts: 
         assert "No model was found" in complaint(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "counts"), [("tree\nversion=v4\n", True), ("tree\r\nversion=v3", True), ("trees", False)]
+)
+def test_a_text_counts_if_it_is_lightgbms(tmp_path: Path, text: str, *, counts: bool) -> None:
+    (tmp_path / "model.txt").write_text(text)
+    if counts:
+        assert find_model(tmp_path) == FoundModel("lightgbm", tmp_path / "model.txt")
+    else:
+        assert "No model was found" in complaint(tmp_path)
+
+
 def test_several_boosters_of_one_folder_are_one_model(tmp_path: Path) -> None:
     directory = holding(tmp_path, "folds/xgboost-model-1", "folds/xgboost-model-0", "folds/.hidden.ubj", "notes.txt")
     assert find_model(directory) == FoundModel("xgboost", directory / "folds")

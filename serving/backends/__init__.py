@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Framework -> the module whose `load(path, plan)` gives a Model.
 MODULES: Mapping[str, str] = {
+    "lightgbm": "serving.backends.lightgbm",
     "onnx": "serving.backends.onnx",
     "scikit-learn": "serving.backends.sklearn",
     "tensorflow": "serving.backends.tensorflow",

@@ -16,7 +16,7 @@ from serving.settings import Settings
 
 __all__ = ["Choice", "Plan", "make_plan"]
 
-OPENMP = frozenset({"scikit-learn", "xgboost"})
+OPENMP = frozenset({"scikit-learn", "xgboost", "lightgbm"})
 
 
 def make_plan(

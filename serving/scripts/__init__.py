@@ -9,6 +9,7 @@
     hooks         that of its PyTorch, scikit-learn, XGBoost and generic ones: model_fn and so on (in the child)
     defaults      what such a script may leave out (in the child)
     toolkit       the formats of those (in the child)
+    shims         what they import of AWS's toolkits (in the child)
     process       one worker as the server sees it
     pool          all of them: who gets the next request, who is replaced, who is given up
     runner        an HTTP request's way through the pool

@@ -50,7 +50,7 @@ def encode(prediction: Any, accept: str) -> tuple[bytes, str]:  # noqa: ANN401 (
         raise ScriptError(f"Accept: expected one of {JSON}, {CSV}, {NPY}, got {accept!r}", status=406)
     try:
         if kind == JSON:
-            return json.dumps(prediction, default=_plain).encode(), kind
+            return json.dumps(prediction, default=plain).encode(), kind
         array = np.asarray(prediction)
         stream = io.BytesIO()
         if kind == CSV:
@@ -71,7 +71,8 @@ def _from_csv(text: str) -> Any:  # noqa: ANN401 (an array)
         return array
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (an array, or one of numpy's numbers)
+def plain(value: Any) -> Any:  # noqa: ANN401 (an array, or one of numpy's numbers)
+    """What JSON has in the place of numpy's values. Raises TypeError."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is nothing that JSON has")

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 COMMAND = "_script-worker"
 CONTRACTS: Sequence[Contract] = (tfs, hooks)
+# AWS's toolkits, which scripts import and which are not installed.
+SHIMMED = re.compile(rb"\bsagemaker_(?:inference|containers)\b")
 # Linux: have the kernel send a signal when the parent dies (prctl(2)).
 PR_SET_PDEATHSIG = 1
 # Absolute paths, but not those in a URL.
@@ -66,6 +68,11 @@ def _work(requests: BinaryIO, answers: BinaryIO, file: Path, module_path: Sequen
 def load(file: Path, module_path: Sequence[str]) -> Handler:
     """Import the script and find its handlers. Raises ScriptError, and whatever the script raises."""
     sys.path[:0] = module_path
+    if SHIMMED.search(file.read_bytes()):
+        # For those that ask for them alone: numpy is not every script's.
+        from serving.scripts import shims  # noqa: PLC0415
+
+        shims.offer()
     sys.argv[:] = [str(file)]  # the command line is no business of the script's
     # A helper that imports it by its name gets this one and not a second copy.
     spec = importlib.util.spec_from_file_location(file.stem, file)

@@ -389,7 +389,8 @@ def test_kill_9_leaves_no_worker(folder: Path, start: Start, tmp_path: Path) -> 
     [
         ("def handler(data context):\n    pass\n", ["SyntaxError: ", "The script cannot be run"]),
         ("import nothing_like_this\n", ["No module named 'nothing_like_this'", "Traceback", "line 1, in <module>"]),
-        ("def predict_fn(data, model):\n    pass\n", ["It defines predict_fn. Expected: handler", "PyTorch"]),
+        ("def predict_fn(data, model):\n    pass\n", ["It defines no model_fn", "Expected: model_fn(model_dir)"]),
+        ("def handle(data):\n    pass\n", ["It defines handle. Expected: handler", "model_fn(model_dir)"]),
     ],
 )
 def test_a_script_that_cannot_be_loaded_ends_the_server_with_the_reason(

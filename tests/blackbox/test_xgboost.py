@@ -1,6 +1,7 @@
 """XGBoost's models on a real server: what AWS's container answers, to the byte, and what it would refuse."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import xgboost as xgb
 from sklearn.datasets import load_breast_cancer, load_iris
 
 from blackbox.conftest import Shared
-from harness.bodies import CSV, JSON, NPY, as_json, as_npy, npy, refusal
+from harness.bodies import CSV, JSON, NPY, as_json, as_npy, document, npy, refusal
 from harness.servers import Server
 from harness.targets import ROOT
 
@@ -33,6 +34,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory, booster: xgb.Booster) -> Pa
     booster.save_model(made / "written.ubj")
     (made / "written.ubj").rename(made / "xgboost-model")
     return made
+
+
+def test_an_estimators_pickle_has_two_frameworks_in_one_process(
+    shared: Shared, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """scikit-learn's OpenMP runtime and XGBoost's: on arm64 two of them have been known to find no room."""
+    made = tmp_path_factory.mktemp("estimator")
+    made.chmod(0o755)
+    estimator = xgb.XGBClassifier(n_estimators=5, max_depth=3).fit(X, Y)
+    (made / "model.pkl").write_bytes(pickle.dumps(estimator))
+    answer = document(shared(made).post(as_json({"signature_name": "predict_proba", "instances": X[:3].tolist()})))
+    np.testing.assert_allclose(answer["predictions"], estimator.predict_proba(X[:3]), rtol=TOLERANCE)
 
 
 @pytest.fixture

@@ -2,15 +2,14 @@
 
 import json
 import logging
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serving.backends import pickles
+from serving.backends.alone import without_sklearn
 from serving.backends.xgboost.binary import NoModelError, as_json
 from serving.backends.xgboost.pickled import ForeignPickleError, booster_state
 from serving.contents import is_pickle
@@ -18,28 +17,11 @@ from serving.discovery import boosters_in
 from serving.errors import ModelLoadError
 from serving.plans import Plan
 
-
-@contextmanager
-def _without_sklearn() -> Iterator[None]:
-    """XGBoost imports scikit-learn if it is there, for estimators of its own, which are not served here.
-
-    Each brings an OpenMP runtime, and two of them in one process have crashed on arm64; and it takes a second.
-    """
-    hidden = "sklearn" not in sys.modules
-    if hidden:
-        sys.modules["sklearn"] = None  # type: ignore[assignment]  # Python's way to say "cannot be imported"
-    try:
-        yield
-    finally:
-        if hidden:
-            del sys.modules["sklearn"]
-
-
-with _without_sklearn():
+with without_sklearn():
     import xgboost as xgb
 
-from serving.backends.xgboost.answers import Answers  # noqa: E402
-from serving.backends.xgboost.model import XgboostModel, model_of  # noqa: E402
+from serving.backends.xgboost.answers import Answers
+from serving.backends.xgboost.model import XgboostModel, model_of
 
 log = logging.getLogger(__name__)
 
