@@ -16,6 +16,8 @@ pytestmark = pytest.mark.container
 CAPABILITIES = "com.amazonaws.sagemaker.capabilities"
 TOOLS = ("gcc", "cc", "pip", "pip3", "uv", "git", "curl")
 """What has no business in an image that only serves. pip is there as a module, for a script's requirements."""
+MOST_BYTES = 1_500_000_000
+"""Unpacked. Both images are 1.33 GB; one of more has something in it that does not belong there."""
 
 
 @pytest.fixture
@@ -70,6 +72,10 @@ def test_pip_is_there_for_the_requirements_of_scripts(image: Image) -> None:
 def test_modules_are_compiled_ahead(image: Image) -> None:
     code = "import os, serving.cli as module; print(os.path.exists(module.__cached__))"
     assert run(image, ["-c", code], entrypoint="python3").stdout == "True\n"
+
+
+def test_it_takes_little_room(description: dict[str, Any]) -> None:
+    assert description["Size"] < MOST_BYTES
 
 
 def test_a_wrong_command_says_which_there_are(image: Image) -> None:
