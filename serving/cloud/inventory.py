@@ -35,10 +35,11 @@ def is_ours(clients: Clients, name: str, arn: str) -> bool:
     return tags(clients, arn).get(OWNER_TAG) == name
 
 
-def taken(clients: Clients, name: str, *, but: str = "") -> Inventory:
+def taken(clients: Clients, name: str, *, but: str = "", data: str = "") -> Inventory:
     """Take stock of what was made for an endpoint, all `but` what bears that name.
 
-    An archive counts only if no model has it that is left out. Raises CloudError.
+    An archive counts only if no model has it that is left out, and if it is not `data`, nor below it where that is a
+    prefix: what serves now may have been given by its address. Raises CloudError.
     """
     configs = tuple(
         found["EndpointConfigName"]
@@ -56,7 +57,9 @@ def taken(clients: Clients, name: str, *, but: str = "") -> Inventory:
         else:
             models.append(found["ModelName"])
             archives |= archive
-    return Inventory(configs, tuple(models), frozenset(archives - kept))
+    return Inventory(
+        configs, tuple(models), frozenset(each for each in archives - kept if not (data and each.startswith(data)))
+    )
 
 
 def _pages(clients: Clients, method: str, listed: str, beginning: str) -> Iterator[dict[str, Any]]:

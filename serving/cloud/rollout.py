@@ -135,7 +135,9 @@ class Rollout:
             named = f" Left behind: {'; '.join(left)}." if left else " All that this run made was removed."
             raise CloudError(message + named)
         self._scale()
-        left = inventory.remove_all(self._clients, inventory.taken(self._clients, name, but=config), self._say)
+        left = inventory.remove_all(
+            self._clients, inventory.taken(self._clients, name, but=config, data=self._wanted.model_data), self._say
+        )
         if left:
             raise CloudError(f"The endpoint {name} is in service, but this is left of what it was: {'; '.join(left)}.")
         self._say(f"{name} is in service.")

@@ -120,6 +120,14 @@ def test_an_update_with_the_same_model_keeps_its_archive(aws: Account, deploy: C
     assert aws.keys() == before
 
 
+def test_an_archive_given_by_its_address_is_kept(aws: Account, deploy: Command, folder: Path) -> None:
+    deploy("--model-data", str(folder), "--bucket", BUCKET)
+    before = aws.keys()
+    serving = aws.sagemaker.last("CreateModel")["PrimaryContainer"]["ModelDataUrl"]
+    assert deploy("--model-data", serving).status == 0
+    assert aws.keys() == before
+
+
 def test_an_update_that_fails_at_once_keeps_the_archive_that_serves(
     aws: Account, deploy: Command, folder: Path
 ) -> None:
