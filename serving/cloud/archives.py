@@ -53,7 +53,7 @@ def pack(directory: Path, output: Path) -> Packed:
     try:
         ours = (output.resolve(), partial.resolve())
         members = [(name, path) for name, path in _members(directory) if path not in ours]
-        framework = listing.framework_of([name for name, _ in members], str(directory))
+        framework = listing.framework_of(_opened(members), str(directory))
         output.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as raw:
@@ -90,6 +90,12 @@ def _below(folder: Path, name: PurePosixPath, root: Path, above: frozenset[Path]
             yield str(place), real
         else:
             raise ArchiveError(f"{place} is neither a file nor a folder, or a link to nothing: remove it.")
+
+
+def _opened(members: list[tuple[str, Path]]) -> Iterator[tuple[str, IO[bytes]]]:
+    for name, path in members:
+        with path.open("rb") as content:
+            yield name, content
 
 
 def _write(raw: IO[bytes], members: list[tuple[str, Path]]) -> None:

@@ -1,8 +1,8 @@
-"""What is in a `model.tar.gz`, and which backend would take it, told by the names of its files alone."""
+"""What is in a `model.tar.gz`, and which backend would take it, told by its files' names and beginnings."""
 
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -12,6 +12,12 @@ from serving.scripts import found as scripts
 
 # A listing this long is no model's; each entry costs a file while it is looked at.
 MOST_MEMBERS = 100_000
+# Discovery looks into files at the top and one folder down, at some 64 KB of each; bzip2, which joblib may have
+# packed those with, gives nothing out before a whole block of 900 KB.
+BEGINNING = 2**20
+LOOKED_INTO = 2
+# A script may load a model that no backend knows.
+BY_SCRIPT = "script's own"
 # What the server looks for at the archive's root, and nowhere else.
 SCRIPT = f"{scripts.FOLDER}/{scripts.SCRIPT}"
 
@@ -21,22 +27,17 @@ class ArchiveError(Exception):
 
 
 def examine(stream: IO[bytes], source: str) -> str:
-    """The framework that takes the archive whose bytes these are; `source` names it. Raises ArchiveError."""
-    names = []
+    """What takes the archive whose bytes these are; `source` names it. Raises ArchiveError."""
     try:
         with tarfile.open(fileobj=stream, mode="r|gz") as archive:
-            for name in _files(archive, source):
-                names.append(name)
-                if len(names) > MOST_MEMBERS:
-                    raise ArchiveError(f"{source} holds more than {MOST_MEMBERS} files: expected a model's.")
+            return framework_of(_files(archive, source), source)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ArchiveError(
             f"{source} cannot be read as .tar.gz: {error}. Make it with `graviton-serving pack DIR`."
         ) from error
-    return framework_of(names, source)
 
 
-def _files(archive: tarfile.TarFile, source: str) -> Iterator[str]:
+def _files(archive: tarfile.TarFile, source: str) -> Iterator[tuple[str, IO[bytes]]]:
     for member in archive:
         if member.issym() or member.islnk():
             raise ArchiveError(
@@ -46,27 +47,36 @@ def _files(archive: tarfile.TarFile, source: str) -> Iterator[str]:
         name = PurePosixPath(member.name)
         if name.is_absolute() or ".." in name.parts:
             raise ArchiveError(f"{source} holds {member.name}, which leads out of it. Make it again.")
-        if member.isfile():
-            yield str(name)
+        if content := archive.extractfile(member):
+            yield str(name), content
 
 
-def framework_of(names: list[str], source: str) -> str:
-    """The framework that serves an archive of files with these names. Raises ArchiveError."""
-    _check_root(names, source)
-    # The server's own discovery decides, over empty files: it looks at names alone.
+def framework_of(files: Iterable[tuple[str, IO[bytes]]], source: str) -> str:
+    """What serves an archive of these files, a framework or a script that loads the model. Raises ArchiveError."""
+    # The server's own discovery decides, over the files' beginnings: it looks at names and at no more than these.
     with tempfile.TemporaryDirectory(prefix="listing-") as folder:
         root = Path(folder)
-        try:
-            for name in names:
+        names = []
+        for name, content in files:
+            names.append(name)
+            if len(names) > MOST_MEMBERS:
+                raise ArchiveError(f"{source} holds more than {MOST_MEMBERS} files: expected a model's.")
+            beginning = content.read(BEGINNING) if name.count("/") < LOOKED_INTO else b""
+            try:
                 path = root / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
+                path.write_bytes(beginning)
+            except (OSError, ValueError) as error:
+                what = str(error).replace(folder, "the archive")
+                raise ArchiveError(f"{source} holds names that no disk takes: {what}. Make it again.") from error
+        _check_root(names, source)
+        script = scripts.find_script(root)
+        if script and script.loads_model:
+            return BY_SCRIPT
+        try:
             return find_models(root)[0].framework
         except ModelLoadError as error:
             raise ArchiveError(f"{source}: {str(error).replace(folder, 'the archive')}") from error
-        except (OSError, ValueError) as error:
-            what = str(error).replace(folder, "the archive")
-            raise ArchiveError(f"{source} holds names that no disk takes: {what}. Make it again.") from error
 
 
 def _check_root(names: list[str], source: str) -> None:

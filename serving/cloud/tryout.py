@@ -30,8 +30,12 @@ def try_out(archive: Path) -> str:
         folder = Path(name)
         with tarfile.open(archive, "r:gz") as packed:
             packed.extractall(folder, filter="data")
+        script = find_script(folder)
+        if script and script.loads_model:
+            _start_server(folder)
+            return "Its script loads, and the model with it; it was not run."
         told = _run_model(folder)
-        if find_script(folder):
+        if script:
             _start_server(folder)
             told += " Its script loads."
     return told

@@ -1,13 +1,17 @@
-"""Archives are judged by their listing: which backend takes them, and why none does."""
+"""Archives are judged by their files' names and beginnings: which backend takes them, and why none does."""
 
+import bz2
 import io
 import tarfile
 from collections.abc import Mapping
+from os import urandom
 
 import pytest
 
 from serving.cloud.listing import ArchiveError, examine
 
+# How a pickled Booster begins.
+BOOSTER = b"\x80\x02cxgboost.core\nBooster\n"
 SOURCE = "s3://bucket/model.tar.gz"
 
 
@@ -38,6 +42,48 @@ def archive(*names: str, links: Mapping[str, str] | None = None, kind: bytes = t
 )
 def test_the_backend_that_takes_an_archive_is_told(names: tuple[str, ...], framework: str) -> None:
     assert examine(archive(*names), SOURCE) == framework
+
+
+def filled(contents: Mapping[str, bytes]) -> io.BytesIO:
+    """An archive of files with something in them."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as packed:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            packed.addfile(member, io.BytesIO(content))
+    stream.seek(0)
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("contents", "framework"),
+    [
+        ({"model.txt": b"tree\nversion=v4\n"}, "lightgbm"),
+        ({"model.json": b'{"learner": {}}' + b" " * 2**21}, "xgboost"),
+        ({"m/model.json": b'{"version": [3, 0, 0]}', "code/inference.py": b"def handler(a, b): ..."}, "xgboost"),
+        ({"xgboost-model": b""}, "xgboost"),
+        ({"model.pkl": bz2.compress(BOOSTER + urandom(2**20))}, "xgboost"),
+        ({"weights.bin": b"w", "code/inference.py": b"def model_fn(folder): ..."}, "script's own"),
+    ],
+    ids=("lightgbm", "xgboost", "one down", "by name", "pickle", "script"),
+)
+def test_what_is_in_a_file_counts_as_for_the_server(contents: Mapping[str, bytes], framework: str) -> None:
+    assert examine(filled(contents), SOURCE) == framework
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {"notes.txt": b"hello"},
+        {"model.json": b"{}"},
+        {"weights.bin": b"w", "code/inference.py": b"def handler(data, context): ..."},
+    ],
+    ids=("text", "json", "script without a model"),
+)
+def test_what_only_looks_like_a_model_is_none(contents: Mapping[str, bytes]) -> None:
+    with pytest.raises(ArchiveError, match="No model was found"):
+        examine(filled(contents), SOURCE)
 
 
 @pytest.mark.parametrize(
