@@ -39,6 +39,7 @@ class Ride:
         self._respond = respond
         self._started = monotonic()
         self._stop: Callable[[], object] | None = None
+        self._has_left = False
 
     @property
     def is_last(self) -> bool:
@@ -61,6 +62,7 @@ class Ride:
 
     def leave(self) -> None:
         """The client is gone: drop the request if it has not been run."""
+        self._has_left = True
         if self._stop:
             self._stop()
         log.info("the client left before its answer")
@@ -87,7 +89,8 @@ class Ride:
         task.add_done_callback(self._followed)
 
     def _followed(self, task: "asyncio.Task[Answer]") -> None:
-        if task.cancelled():
+        # A task that had just ended cannot be cancelled any more.
+        if task.cancelled() or self._has_left:
             return
         error = task.exception()
         if error is None:
