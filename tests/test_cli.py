@@ -58,7 +58,7 @@ def test_inspect_prints_json_for_machines(tmp_path: Path, capsys: pytest.Capture
     onnx_models.identity(tmp_path / "model.onnx")
     assert run(["inspect", "--json", str(tmp_path)]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document.keys() == {"processor", "budget", "plan", "model", "others", "batching"}
+    assert document.keys() == {"processor", "budget", "plan", "model", "notes", "others", "batching"}
     assert document["model"]["inputs"][0]["name"] == "x"
 
 

@@ -62,7 +62,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test-key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("NO_PROXY", "no_proxy"):  # the lower-case one wins where both are set, as behind some proxies
+        monkeypatch.setenv(name, "127.0.0.1")
     Bucket.objects.clear()
     yield Bucket.objects
     server.shutdown()
