@@ -29,7 +29,7 @@ MOST_SECONDS = 0.06
 IDLE_DOUBLINGS = 2
 
 
-def measure(wide: Model, narrow: Model, lanes: int, inputs: InputsOf, max_rows: int, alone: Alone) -> Scaling:
+def measure(wide: Model, narrow: Model, lanes: int, inputs: InputsOf, *, max_rows: int, alone: Alone) -> Scaling:
     """Measure both ways, at 1, 2, 4 … rows up to `max_rows`, as long as more of them are faster.
 
     Raises:

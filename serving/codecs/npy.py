@@ -96,7 +96,7 @@ def _header(body: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     numpy's own reader is not for strangers' files: it mends the headers of Python 2 with a tokenizer, and
     what it raises and warns of is not documented.
     """
-    length_bytes = LENGTH_BYTES.get(body[len(MAGIC) : len(MAGIC) + 2])
+    length_bytes = LENGTH_BYTES.get(bytes(body[len(MAGIC) : len(MAGIC) + 2]))  # a bytearray's part has no hash
     if not body.startswith(MAGIC) or length_bytes is None:
         raise InvalidNpyError("the body is not a .npy file of version 1.0, 2.0 or 3.0")
     begin = len(MAGIC) + 2 + length_bytes
