@@ -80,9 +80,7 @@ def _compared(options: argparse.Namespace) -> tuple[list[Cell], dict[str, Limit]
     limits: dict[str, Limit] = {}
     with tempfile.TemporaryDirectory() as name:
         print("making the models …", flush=True)
-        for workload in workloads(Path(name)):
-            if options.workloads and workload.name not in options.workloads.split(","):
-                continue
+        for workload in workloads(Path(name), options.workloads.split(",") if options.workloads else ()):
             cases = write_cases(workload, Path(name) / f"{workload.name}.lua")
             rounds = [_round(workload, cases, threads, options, number + 1) for number in range(options.rounds)]
             limits[workload.name] = rounds[len(rounds) // 2][1]
