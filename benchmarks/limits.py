@@ -15,10 +15,14 @@ WARM_RUNS = 2
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Rows a second of the bare runtime: one row at a time, and at best in batches of at most each size."""
+    """Rows a second of the bare runtime: one row at a time, and by rows in a batch, with the better threads."""
 
     single: float
-    best: dict[int, float]
+    rates: dict[int, float]
+
+    def best(self, rows: int) -> float:
+        """The most rows a second in batches of at most so many."""
+        return max(rate for batch, rate in self.rates.items() if batch <= rows)
 
 
 def limit_of(workload: Workload, threads: int, seconds: float) -> Limit:
@@ -28,8 +32,7 @@ def limit_of(workload: Workload, threads: int, seconds: float) -> Limit:
         batch: max(_rate(wide, workload, batch, 1, seconds), _rate(narrow, workload, batch, threads, seconds))
         for batch in BATCHES
     }
-    best = {batch: max(rate for other, rate in rates.items() if other <= batch) for batch in BATCHES}
-    return Limit(_rate(wide, workload, 1, 1, seconds), best)
+    return Limit(_rate(wide, workload, 1, 1, seconds), rates)
 
 
 def _session(workload: Workload, threads: int) -> Any:  # noqa: ANN401 (onnxruntime is not typed)

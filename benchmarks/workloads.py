@@ -48,6 +48,18 @@ class Workload:
         """The request bodies."""
         return [_WRITERS[self.media_type](request) for request in self.requests]
 
+    @property
+    def open_inference_bodies(self) -> list[bytes]:
+        """The same as the Open Inference Protocol has them (KServe's and Triton's second version), in JSON."""
+        return [_as_open_inference(request) for request in self.requests]
+
+    @property
+    def an_answer(self) -> bytes:
+        """The first answer as a server would write it."""
+        if self.media_type == NPY:
+            return _as_npy({"": self.answers[:1]})
+        return json.dumps({"predictions": self.answers[:1].tolist()}, separators=(",", ":")).encode()
+
     def batches(self, rows: int) -> list[Inputs]:
         """What the bare model is asked: for each shape among the requests a batch of so many rows."""
         alike: dict[tuple[tuple[int, ...], ...], list[Inputs]] = {}
@@ -131,6 +143,22 @@ def _numbers(value: Tensor) -> list[Any]:
     # Six digits, as a client that rounds to what float32 holds sends them.
     numbers: list[Any] = (value.astype(np.float64).round(DIGITS) if value.dtype.kind == "f" else value).tolist()
     return numbers
+
+
+def _as_open_inference(request: Inputs) -> bytes:
+    inputs = [
+        {
+            "name": name,
+            "shape": value.shape,
+            "datatype": _OPEN_INFERENCE_TYPES[value.dtype.name],
+            "data": [number for row in _numbers(value) for number in row],
+        }
+        for name, value in request.items()
+    ]
+    return json.dumps({"inputs": inputs}, separators=(",", ":")).encode()
+
+
+_OPEN_INFERENCE_TYPES = {"float32": "FP32", "int64": "INT64"}
 
 
 def _as_npy(request: Inputs) -> bytes:
