@@ -1,6 +1,6 @@
 """Whether a model is divided, on one that tells what is asked of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,26 +42,35 @@ class Dividing(Recorder):
         return self.wide, self.narrow
 
 
-def timed(seconds: Mapping[str, float], model: Dividing) -> Callable[[Callable[[], float]], float]:
-    """Measurements that take as long as a table says, for a row, of whichever runs."""
+@pytest.fixture
+def divided() -> Callable[..., Division]:
+    """Divides a model with runs that take so long: a part of its own, and one for each row."""
 
-    def alone(measurement: Callable[[], float]) -> float:
-        before = len(model.narrow.asked)
-        measurement()
-        is_narrow = len(model.narrow.asked) > before
-        rows = (model.narrow if is_narrow else model.wide if model.wide.asked else model).rows[-1]
-        return seconds["narrow" if is_narrow else "wide"] * rows
+    def try_it(
+        model: Dividing,
+        warm: WarmUp = WARM,
+        *,
+        may: bool = True,
+        fixed: float = 0.0,
+        wide: float = 0.005,
+        narrow: float = 0.01,
+    ) -> Division:
+        def alone(measurement: Callable[[], float]) -> float:
+            before = len(model.narrow.asked)
+            measurement()
+            is_narrow = len(model.narrow.asked) > before
+            asked = model.narrow if is_narrow else model
+            return fixed + (narrow if is_narrow else wide) * asked.rows[-1]
 
-    return alone
+        return divide(model, the_plan(may_divide=may), warm, alone)
+
+    return try_it
 
 
-def divided(
-    model: Dividing, warm: WarmUp = WARM, *, may: bool = True, wide: float = 0.005, narrow: float = 0.01
-) -> Division:
-    return divide(model, the_plan(may_divide=may), warm, timed({"wide": wide, "narrow": narrow}, model))
+Divided = Callable[..., Division]
 
 
-def test_a_model_that_scales_is_divided() -> None:
+def test_a_model_that_scales_is_divided(divided: Divided) -> None:
     model = Dividing()
     found = divided(model)
     assert (found.wide, found.narrow) == (model.wide, model.narrow)
@@ -69,7 +78,7 @@ def test_a_model_that_scales_is_divided() -> None:
     assert "200 rows/s" in found.reason
 
 
-def test_one_that_does_not_keeps_what_was_loaded() -> None:
+def test_one_that_does_not_keeps_what_was_loaded(divided: Divided) -> None:
     model = Dividing()
     found = divided(model, narrow=0.1)
     assert (found.wide, found.narrow, found.formation.divided) == (model, None, False)
@@ -83,11 +92,19 @@ def test_one_that_does_not_keeps_what_was_loaded() -> None:
         (WARM, True, 0.0001, "over before another thread"),
     ],
 )
-def test_some_are_not_even_tried(warm: WarmUp, may: bool, wide: float, reason: str) -> None:
+def test_some_are_not_even_tried(divided: Divided, warm: WarmUp, may: bool, wide: float, reason: str) -> None:
     model = Dividing()
     found = divided(model, warm, may=may, wide=wide)
     assert (found.wide, found.narrow, found.formation) == (model, None, Formation(1, 32))
     assert reason in found.reason
+    assert not model.narrow.asked
+
+
+def test_a_model_that_lives_by_its_batches_is_not_even_divided(divided: Divided) -> None:
+    model = Dividing()
+    found = divided(model, fixed=0.003, wide=0.0002)
+    assert (found.wide, found.narrow) == (model, None)
+    assert found.formation == Formation(lanes=1, rows=32)
     assert not model.narrow.asked
 
 
@@ -97,13 +114,13 @@ def test_a_model_of_another_framework_stays_as_planned() -> None:
     assert found[:3] == (model, None, Formation(1, 32))
 
 
-def test_what_speaks_against_it_is_told() -> None:
+def test_what_speaks_against_it_is_told(divided: Divided) -> None:
     found = divided(Dividing(obstacle="no room"))
     assert found.narrow is None
     assert found.reason == "not measured: no room"
 
 
-def test_another_answer_on_one_core_is_never_given() -> None:
+def test_another_answer_on_one_core_is_never_given(divided: Divided) -> None:
     found = divided(Dividing(narrow=lambda inputs: {"y": inputs["x"] + np.float32(1)}))
     assert found.narrow is None
     assert "does not give the same" in found.reason
