@@ -340,6 +340,7 @@ async def test_a_run_of_another_shape_or_of_more_rows_is_not_expected_to_be_shor
 @looped
 async def test_a_run_that_was_long_is_made_in_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.dispatcher.INLINE_SECONDS", 0.0)
+    monkeypatch.setattr("serving.dispatcher.LONE_SECONDS", 0.0)
     names: list[str] = []
     dispatcher = dispatcher_of(Recorder(thread_names(names), is_steady=True))
     for _ in range(3):
