@@ -27,13 +27,14 @@ class Measured:
     """One measurement of a server.
 
     Requests a second; milliseconds of the median and of the slowest hundredth; the server's CPU milliseconds a
-    request.
+    request; how many requests it was.
     """
 
     rate: float
     p50: float
     p99: float
     cpu: float
+    requests: int
 
 
 def check_for_wrk() -> None:
@@ -47,7 +48,7 @@ def write_cases(workload: Workload, path: Path, *, open_inference: bool = False)
     texts = workload.open_inference_bodies if open_inference else workload.bodies
     bodies = ",\n".join(f'"{_escaped(body)}"' for body in texts)
     answers = ",\n".join("{" + ",".join(repr(float(n)) for n in row.ravel()) + "}" for row in workload.answers)
-    tolerance = float(np.abs(workload.answers).max()) * TOLERANCE
+    tolerance = max(float(np.abs(answer).max()) for answer in workload.answers) * TOLERANCE
     path.write_text(
         f'return {{media_type = "{workload.media_type}", accept = "{workload.media_type}", '
         f"tolerance = {tolerance!r}, open_inference = {str(open_inference).lower()},\n"
@@ -86,4 +87,4 @@ def measure(
     if result["wrong"] or result["socket_errors"] or uneven or not result["requests"]:
         raise BenchmarkError(f"{url} did not answer every request rightly: {result}")
     requests = result["requests"]
-    return Measured(requests / result["seconds"], result["p50_ms"], result["p99_ms"], used / requests * 1000)
+    return Measured(requests / result["seconds"], result["p50_ms"], result["p99_ms"], used / requests * 1000, requests)

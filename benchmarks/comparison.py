@@ -22,6 +22,7 @@ from benchmarks.cells import ECHOES, HTTP_ECHO, OURS, Cell, Round, cells_of
 from benchmarks.client import BenchmarkError, Measured, check_for_wrk, measure, write_cases
 from benchmarks.contestants import Contestant, Peers, contestants, running
 from benchmarks.limits import BATCHES, limit_of
+from benchmarks.records import threads_here
 from benchmarks.report import Run, now, save, tables
 from benchmarks.workloads import MAKERS, Workload, workloads
 
@@ -83,9 +84,9 @@ class _Comparison:
         if unknown := [name for name in names if name not in MAKERS]:
             raise BenchmarkError(f"no such workload: {', '.join(unknown)}; expected some of {', '.join(MAKERS)}.")
         peers = Peers(self.options.peers, self.options.bentoml, self.options.mlserver)
-        threads = len(os.sched_getaffinity(0))
+        threads = threads_here()
         servers = [c for c in contestants(peers, threads) if self._wanted(c)]
-        run = Run(now(), threads, self.options.seconds, self.options.rounds, peers, servers)
+        run = Run(now(), self.options.seconds, self.options.rounds, peers, servers)
         self._announce(len(names), servers)
         cells: list[Cell] = []
         with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +108,7 @@ class _Comparison:
         minutes = names * self.options.rounds * (len(servers) * each + 2 * limits) / 60
         told = ", ".join(server.name for server in servers)
         print(f"{names} workloads, {self.options.rounds} rounds, {told}: about {minutes:.0f} minutes.")
-        if len(os.sched_getaffinity(0)) > os.getloadavg()[0] * 2:
+        if threads_here() > os.getloadavg()[0] * 2:
             return
         print(
             f"Other programs are running (load {os.getloadavg()[0]:.1f}): the numbers will be theirs, too.", flush=True

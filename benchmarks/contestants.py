@@ -1,5 +1,6 @@
 """The servers that are compared: how each is started, where it answers, and what CPU time it takes."""
 
+import http.client
 import os
 import signal
 import socket
@@ -12,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, perf_counter, sleep
 
+from benchmarks import processes
 from benchmarks.cells import ASGI_ECHO, HTTP_ECHO, OURS
 from benchmarks.client import BenchmarkError
 from benchmarks.workloads import JSON, Workload
@@ -23,7 +25,6 @@ ROOT = HERE.parent
 READY_SECONDS = 60
 STOP_SECONDS = 30
 RETRY_SECONDS = 0.05
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,18 @@ class Peers:
     mlserver: str | None = None
 
 
+def ours() -> Contestant:
+    """This server, as it is."""
+    return Contestant(OURS, (sys.executable, "-m", "serving", "serve"), "defaults", "/invocations")
+
+
 def contestants(peers: Peers, threads: int) -> list[Contestant]:
     """The echoes, ours and the others; `threads` is the runtime's for each of them."""
     this = sys.executable
     return [
         Contestant(HTTP_ECHO, (this, "-m", "benchmarks.echo"), "a protocol on uvloop that reads and answers"),
         Contestant(ASGI_ECHO, (this, "-m", "benchmarks.echo", "--asgi"), "uvicorn, uvloop, httptools"),
-        Contestant(OURS, (this, "-m", "serving", "serve"), "defaults", "/invocations"),
+        ours(),
         *([] if peers.common is None else _common(peers.common, threads)),
         *([] if peers.bentoml is None else [_bentoml(peers.bentoml, threads)]),
         *([] if peers.mlserver is None else [_mlserver(peers.mlserver, threads)]),
@@ -106,30 +112,53 @@ def _script(python: str, name: str) -> tuple[str, ...]:
 class Running:
     """A started server."""
 
-    url: str
+    address: str
+    path: str
     process: "subprocess.Popen[bytes]"
+    log: Path
+    started: float
+    """When, by perf_counter()."""
+
+    @property
+    def url(self) -> str:
+        """Where it takes requests."""
+        return self.address + self.path
 
     def cpu_seconds(self) -> float:
-        """CPU time so far of the process, of all that it has started, and of all that those have."""
-        parents: dict[int, int] = {}
-        ticks: dict[int, int] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with suppress(OSError):  # it has ended meanwhile
-                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                    parents[int(entry.name)] = int(fields[1])
-                    ticks[int(entry.name)] = int(fields[11]) + int(fields[12])
-        return sum(used for pid, used in ticks.items() if self._started(pid, parents)) / CLOCK_TICKS
+        """CPU time of all of its processes so far."""
+        return processes.cpu_seconds(self.process.pid)
 
-    def _started(self, pid: int | None, parents: Mapping[int, int]) -> bool:
-        while pid and pid != self.process.pid:
-            pid = parents.get(pid)
-        return pid == self.process.pid
+    def resident_bytes(self) -> int:
+        """Resident size of all of its processes."""
+        return processes.resident_bytes(self.process.pid)
+
+    def is_ready(self) -> bool:
+        """Whether /ping answers 200."""
+        connection = self.connection()
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def connection(self) -> http.client.HTTPConnection:
+        """A new one, which gives up after as long as a start may take."""
+        return http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=READY_SECONDS)
 
 
 @contextmanager
 def running(contestant: Contestant, workload: Workload, threads: int) -> Iterator[Running]:
     """The server, started on a free port with the workload's model, ready; stopped at the end."""
+    with starting(contestant, workload, threads) as server:
+        _wait_until_ready(server, contestant, workload)
+        yield server
+
+
+@contextmanager
+def starting(contestant: Contestant, workload: Workload, threads: int) -> Iterator[Running]:
+    """The same, not waited for."""
     port = _free_port()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -144,20 +173,18 @@ def running(contestant: Contestant, workload: Workload, threads: int) -> Iterato
             "ORT_DISABLE_TELEMETRY": "1",
             **contestant.environment,
         }
-        ours = contestant.path == "/invocations"
         with (folder / "log").open("wb") as log:
+            started = perf_counter()
             process = subprocess.Popen(  # noqa: S603 (the commands above)
-                contestant.command if ours else (*contestant.command, str(port)),
+                contestant.command if contestant.name == OURS else (*contestant.command, str(port)),
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        server = Running(f"http://127.0.0.1:{port}{contestant.path}", process)
         try:
-            _wait_until_ready(server, contestant, workload, folder / "log")
-            yield server
+            yield Running(f"http://127.0.0.1:{port}", contestant.path, process, folder / "log", started)
         finally:
             _stop(process)
 
@@ -170,7 +197,7 @@ def _model_folder(folder: Path, workload: Workload) -> Path:
     return made
 
 
-def _wait_until_ready(server: Running, contestant: Contestant, workload: Workload, log: Path) -> None:
+def _wait_until_ready(server: Running, contestant: Contestant, workload: Workload) -> None:
     deadline = monotonic() + READY_SECONDS
     body = (workload.open_inference_bodies if contestant.open_inference else workload.bodies)[0]
     request = urllib.request.Request(server.url, body, {"Content-Type": workload.media_type})  # noqa: S310
@@ -180,7 +207,7 @@ def _wait_until_ready(server: Running, contestant: Contestant, workload: Workloa
                 return
         except (urllib.error.URLError, ConnectionError):
             if server.process.poll() is not None or monotonic() > deadline:
-                raise BenchmarkError(f"{server.url} is not ready:\n{log.read_text(errors='replace')}") from None
+                raise BenchmarkError(f"{server.url} is not ready:\n{server.log.read_text(errors='replace')}") from None
             sleep(RETRY_SECONDS)
 
 

@@ -1,8 +1,6 @@
 """What a run of the comparison leaves: tables, a chart, and all numbers with the machine, versions and settings."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -12,22 +10,14 @@ from typing import Any
 from benchmarks.cells import ECHOES, OURS, Cell, Round, ratio
 from benchmarks.chart import chart
 from benchmarks.contestants import Contestant, Peers
+from benchmarks.records import RESULTS, stamp, versions
 from benchmarks.targets import Verdict, verdicts
 from benchmarks.workloads import MAKERS
-from serving.preparation import look_around
 
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results"
-PAGE = HERE.parent / "docs" / "performance.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
 # The page shows complete runs alone.
 LEAST_ROUNDS = 3
-VERSIONS = (
-    "import sys, importlib.metadata as m; "
-    "print('Python', sys.version.split()[0]); "
-    "[print(d.metadata['Name'], d.version) for d in m.distributions() if d.metadata['Name'] in sys.argv[1:]]"
-)
-TOLD = ("onnxruntime", "numpy", "uvicorn", "uvloop", "httptools", "fastapi", "pysimdjson")
 PEERS_TOLD = ("onnxruntime", "numpy", "uvicorn", "fastapi", "mosec", "litserve", "bentoml", "mlserver")
 
 
@@ -36,7 +26,6 @@ class Run:
     """What was asked for, and when."""
 
     time: datetime
-    threads: int
     seconds: int
     rounds: int
     peers: Peers
@@ -130,24 +119,23 @@ def _complete(run: Run, cells: Sequence[Cell]) -> bool:
 def _about(document: dict[str, Any]) -> str:
     """Machine, versions and settings in a few lines."""
     servers = "; ".join(f"{name}: {settings}" for name, settings in document["settings"].items())
-    versions = "; ".join(f"{who}: {', '.join(what)}" for who, what in document["versions"].items())
+    told = "; ".join(f"{who}: {', '.join(what)}" for who, what in document["versions"].items())
     return (
         f"{document['time']}, {document['machine']}; medians of {document['rounds']} rounds of "
-        f"{document['seconds']} s; {versions}.\n\n"
+        f"{document['seconds']} s; {told}.\n\n"
         f"Settings: {servers}."
     )
 
 
 def _document(run: Run, cells: Sequence[Cell], failures: Sequence[str]) -> dict[str, Any]:
+    about = stamp()
     return {
         "benchmark": "comparison",
-        "time": run.time.isoformat(timespec="seconds"),
-        "machine": f"{look_around().processor.description}, {run.threads} cores",
-        "commit": _output("git", "-C", str(HERE), "describe", "--always", "--dirty"),
+        **about,
         "seconds": run.seconds,
         "rounds": run.rounds,
         "settings": {server.name: server.settings for server in run.servers},
-        "versions": _versions(run.peers),
+        "versions": about["versions"] | _versions(run.peers),
         "limits": {
             name: [[asdict(limit) for limit in one.limits] for one in rounds] for name, rounds in run.limits.items()
         },
@@ -158,19 +146,4 @@ def _document(run: Run, cells: Sequence[Cell], failures: Sequence[str]) -> dict[
 
 
 def _versions(peers: Peers) -> dict[str, list[str]]:
-    pythons: dict[str, tuple[str, Sequence[str]]] = {"ours": (sys.executable, TOLD)}
-    pythons |= {name: (path, PEERS_TOLD) for name, path in asdict(peers).items() if path is not None}
-    wrk = _output("wrk", "-v").split("[")[0].strip()
-    return {
-        "client": [wrk],
-        **{name: _output(path, "-c", VERSIONS, *told).splitlines() for name, (path, told) in pythons.items()},
-    }
-
-
-def _output(*command: str) -> str:
-    """What a program prints; nothing where it is not there. `wrk -v` exits 1."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (those above)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip()
+    return {name: versions(path, PEERS_TOLD) for name, path in asdict(peers).items() if path is not None}

@@ -35,13 +35,13 @@ Inputs = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A model file, and requests of one row each to send it as `media_type`; `answers` are the model's, in order."""
+    """A model file, requests to send it as `media_type`, and the model's answers to each, in order."""
 
     name: str
     model: Path
     media_type: str
     requests: tuple[Inputs, ...]
-    answers: Tensor
+    answers: tuple[Tensor, ...]
 
     @property
     def bodies(self) -> list[bytes]:
@@ -57,8 +57,8 @@ class Workload:
     def an_answer(self) -> bytes:
         """The first answer as a server would write it."""
         if self.media_type == NPY:
-            return _as_npy({"": self.answers[:1]})
-        return json.dumps({"predictions": self.answers[:1].tolist()}, separators=(",", ":")).encode()
+            return _as_npy({"": self.answers[0]})
+        return json.dumps({"predictions": self.answers[0].tolist()}, separators=(",", ":")).encode()
 
     def batches(self, rows: int) -> list[Inputs]:
         """What the bare model is asked: for each shape among the requests a batch of so many rows."""
@@ -128,15 +128,25 @@ def _of_one_input(name: str, model: Path, media_type: str, rows: Tensor) -> Work
 
 def _workload(name: str, model: Path, media_type: str, requests: Sequence[Inputs]) -> Workload:
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
-    answers = np.concatenate([session.run(None, request)[0] for request in requests])
+    answers = tuple(session.run(None, request)[0] for request in requests)
     return Workload(name, model, media_type, tuple(requests), answers)
+
+
+def with_rows(workload: Workload, rows: Sequence[int]) -> Workload:
+    """The workload with so many rows in each request instead of one; they are its own, which must be of one shape."""
+    own = workload.requests
+    requests = [
+        {name: np.concatenate([own[(first + row) % len(own)][name] for row in range(count)]) for name in own[0]}
+        for first, count in enumerate(rows)
+    ]
+    return _workload(workload.name, workload.model, workload.media_type, requests)
 
 
 def _as_json(request: Inputs) -> bytes:
     """Rows, which are objects by input name where there are several inputs."""
-    (row,) = zip(*(_numbers(value) for value in request.values()), strict=True)
-    instance = row[0] if len(row) == 1 else dict(zip(request, row, strict=True))
-    return json.dumps({"instances": [instance]}, separators=(",", ":")).encode()
+    rows = zip(*(_numbers(value) for value in request.values()), strict=True)
+    instances = [row[0] if len(row) == 1 else dict(zip(request, row, strict=True)) for row in rows]
+    return json.dumps({"instances": instances}, separators=(",", ":")).encode()
 
 
 def _numbers(value: Tensor) -> list[Any]:

@@ -1,0 +1,140 @@
+"""What the server keeps in memory: against a bare process, and whether it grows.
+
+    PYTHONPATH=tests python -m benchmarks.memory [--workloads wide-json,...] [--requests 200000] [--save]
+
+The bare process imports ONNX Runtime, loads the same model with its defaults and runs the same batches, which the
+server's own metrics tell (by their sizes' powers of two). The server's resident size after the first requests is to
+be at most 1.25 times the bare process's. Requests are of mixed shapes: 1 to 8 rows, or texts of 16 to 64 tokens. It
+has grown by what is resident after the last requests less what was after the first tenth of them.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.client import BenchmarkError, check_for_wrk, measure, write_cases
+from benchmarks.contestants import Running, ours, running
+from benchmarks.records import keep, threads_here, write_runs
+from benchmarks.workloads import MAKERS, Workload, with_rows, workloads
+
+CONNECTIONS = 32
+SEGMENT_SECONDS = 5
+# In turn small and large, as the next to each other should differ.
+MIXED_ROWS: Final = (1, 8, 2, 5, 1, 3, 7, 4)
+MOST: Final = 1.25
+REQUESTS: Final = 200_000
+# Of all requests, those after which the server should have all that it ever needs.
+FIRST_SHARE: Final = 0.1
+# Progress is shown as often.
+TOLD_SHARE: Final = 0.1
+MB: Final = 2**20
+BARE: Final = Path(__file__).with_name("bare.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Of one workload, in MB of 2^20 bytes; `series` is the server's after every few seconds."""
+
+    workload: str
+    bare: float
+    first: float
+    last: float
+    requests: int
+    batches: tuple[int, ...]
+    series: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """The server's greatest size over the bare process's."""
+        return max(self.first, self.last) / self.bare
+
+
+def main() -> int:
+    """Measure and report."""
+    options = _parser().parse_args()
+    try:
+        check_for_wrk()
+        with tempfile.TemporaryDirectory() as folder:
+            found = [_sizes(one, Path(folder), options.requests) for one in workloads(Path(folder), options.workloads)]
+    except BenchmarkError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    print(table(found))
+    if options.save:
+        rows = [asdict(one) | {"ratio": one.ratio} for one in found]
+        print(f"saved as {keep('memory', rows, most=MOST, connections=CONNECTIONS)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workloads", type=lambda text: text.split(","), default=tuple(MAKERS))
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="to each server (default: %(default)s)")
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
+    return parser
+
+
+def table(found: Sequence[Sizes]) -> str:
+    """In Markdown, with the verdicts."""
+    rows = [
+        f"| {one.workload} | {one.bare:.0f} | {one.first:.0f} | {one.last:.0f} | {one.requests} | {one.ratio:.2f} | "
+        f"{'met' if one.ratio <= MOST else 'MISSED'} | {one.last - one.first:+.1f} |"
+        for one in found
+    ]
+    head = "| workload | bare MB | first MB | last MB | requests | ratio | ≤ 1.25 | grown by MB |\n" + "|---" * 8 + "|"
+    return "\n".join((head, *rows))
+
+
+def _sizes(workload: Workload, folder: Path, requests: int) -> Sizes:
+    mixed = workload if len(workload.batches(1)) > 1 else with_rows(workload, MIXED_ROWS)
+    cases = write_cases(mixed, folder / f"{workload.name}.lua")
+    series: list[float] = []
+    first, done, told = 0.0, 0, 0.0
+    with running(ours(), mixed, threads_here()) as server:
+        while done < requests:
+            done += measure(server.url, cases, CONNECTIONS, SEGMENT_SECONDS, server.cpu_seconds).requests
+            series.append(server.resident_bytes() / MB)
+            first = first or (series[-1] if done >= requests * FIRST_SHARE else 0.0)
+            if done >= requests * told:
+                print(f"  {workload.name}: {min(done / requests, 1):.0%}, {series[-1]:.0f} MB", flush=True)
+                told = done / requests + TOLD_SHARE
+        batches = _batches(server)
+    bare = _size_of_bare(workload, batches, folder)
+    return Sizes(workload.name, bare, first, series[-1], done, batches, tuple(series))
+
+
+def _batches(server: Running) -> tuple[int, ...]:
+    """The greatest rows of each class of batches that the server has run."""
+    with urllib.request.urlopen(f"{server.address}/metrics") as answer:  # noqa: S310 (our own address)
+        text = answer.read().decode()
+    counts = re.findall(r'^serving_batch_rows_bucket\{le="([0-9.]+)"\} ([0-9.]+)', text, re.MULTILINE)
+    sizes, before = [], 0.0
+    for rows, count in counts:
+        if float(count) > before:
+            sizes.append(int(float(rows)))
+        before = float(count)
+    return tuple(sizes)
+
+
+def _size_of_bare(workload: Workload, batches: Sequence[int], folder: Path) -> float:
+    """MB of a new process that has run these batches of all of the workload's shapes."""
+    runs = write_runs(folder / "bare.npz", [batch for rows in batches for batch in workload.batches(rows)])
+    done = subprocess.run(  # noqa: S603 (that script)
+        [sys.executable, str(BARE), str(workload.model), str(runs)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout) / MB
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""How soon /ping answers while the server is busy: `PYTHONPATH=tests python -m benchmarks.ping [--save]`.
+
+Twice: while JSON bodies of almost 25 MB, the most that SageMaker sends, arrive on every connection (99 of 100 are to
+be answered within 100 ms), and while one inference takes 10 s (all within 2 s). A client on a connection of its own
+asks every 20 ms, on the same cores as everything else.
+"""
+
+import argparse
+import http.client
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
+from typing import Final
+
+import numpy as np
+import onnxruntime as ort
+
+from assets import onnx_models
+from benchmarks.client import BenchmarkError, check_for_wrk, measure, write_cases
+from benchmarks.contestants import Running, ours, starting
+from benchmarks.records import keep, threads_here
+from benchmarks.workloads import JSON, MAKERS, Tensor, Workload, with_rows
+
+CONNECTIONS: Final = 8
+LARGEST_BYTES: Final = 25 * 2**20
+PAUSE_SECONDS: Final = 0.02
+# Models that take seconds are run several times before the first request.
+READY_SECONDS: Final = 300
+PROBE_LOOPS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Pings:
+    """Of one kind of load, milliseconds; `most` is what `judged`, p99 or the longest, may be."""
+
+    load: str
+    answered: int
+    p50: float
+    p99: float
+    longest: float
+    most: float
+    judged: float
+
+
+def main() -> int:
+    """Measure and report."""
+    options = _parser().parse_args()
+    try:
+        check_for_wrk()
+        with tempfile.TemporaryDirectory() as folder:
+            found = [_bodies(Path(folder), options.seconds), _inference(Path(folder), options.inference)]
+    except BenchmarkError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    print(table(found))
+    if options.save:
+        print(f"saved as {keep('ping', [asdict(one) for one in found], connections=CONNECTIONS, pause=PAUSE_SECONDS)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=20, help="of large bodies (default: %(default)s)")
+    parser.add_argument("--inference", type=float, default=10.0, help="seconds of one (default: %(default)s)")
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
+    return parser
+
+
+def table(found: Sequence[Pings]) -> str:
+    """In Markdown, with the verdicts."""
+    rows = [
+        f"| {one.load} | {one.answered} | {one.p50:.1f} | {one.p99:.1f} | {one.longest:.1f} | {one.most:.0f} | "
+        f"{'met' if one.judged < one.most else 'MISSED'} |"
+        for one in found
+    ]
+    return "\n".join(("| while | pings | p50 ms | p99 ms | longest ms | wanted < ms | |", "|---" * 7 + "|", *rows))
+
+
+def _bodies(folder: Path, seconds: int) -> Pings:
+    one = MAKERS["image-json"]("image-json", folder)
+    rows = LARGEST_BYTES // max(map(len, one.bodies))
+    large = with_rows(one, (rows, rows))
+    size = len(large.bodies[0])
+    if size > LARGEST_BYTES:
+        raise BenchmarkError(f"expected a body of at most {LARGEST_BYTES} bytes, made one of {size}")
+    cases = write_cases(large, folder / "large.lua")
+    load = f"JSON of {size / 2**20:.0f} MB arrives on {CONNECTIONS} connections"
+    print(f"  {load}, {seconds} s …", flush=True)
+    with _ready(large) as server:
+        times = _pinged_during(
+            server, lambda: measure(server.url, cases, CONNECTIONS, seconds, server.cpu_seconds, one_answer=True)
+        )
+    p50, p99, longest = _quantiles(times)
+    return Pings(load, len(times), p50, p99, longest, 100, p99)
+
+
+def _inference(folder: Path, seconds: float) -> Pings:
+    model, row = onnx_models.slow(folder / "slow.onnx", loops=PROBE_LOOPS), np.zeros((1, 3), np.float32)
+    each = _seconds_of(model, row) / PROBE_LOOPS
+    model = onnx_models.slow(folder / "slow.onnx", loops=int(seconds / each))
+    load = f"one inference takes {seconds:.0f} s"
+    print(f"  {load} (and several before the server is ready) …", flush=True)
+    workload = Workload("slow", model, JSON, ({"x": row},), (row,))
+    with _ready(workload) as server:
+        times = _pinged_during(server, lambda: _ask(server, workload))
+    p50, p99, longest = _quantiles(times)
+    return Pings(load, len(times), p50, p99, longest, 2000, longest)
+
+
+def _seconds_of(model: Path, row: Tensor) -> float:
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    session.run(None, {"x": row})
+    started = perf_counter()
+    session.run(None, {"x": row})
+    return perf_counter() - started
+
+
+def _ask(server: Running, workload: Workload) -> None:
+    started = perf_counter()
+    connection = server.connection()
+    connection.request("POST", server.path, workload.bodies[0], {"Content-Type": workload.media_type})
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status != http.HTTPStatus.OK:
+        raise BenchmarkError(f"the slow inference answered {answer.status}: {text.decode(errors='replace')}")
+    print(f"  it took {perf_counter() - started:.1f} s", flush=True)
+
+
+def _pinged_during(server: Running, work: Callable[[], object]) -> list[float]:
+    """Milliseconds of each /ping while the work is done."""
+    times = []
+    connection = server.connection()
+    with ThreadPoolExecutor(1) as pool:
+        done: Future[object] = pool.submit(work)
+        while not done.done():
+            started = perf_counter()
+            connection.request("GET", "/ping")
+            answer = connection.getresponse()
+            answer.read()
+            times.append((perf_counter() - started) * 1e3)
+            if answer.status != http.HTTPStatus.OK:
+                raise BenchmarkError(f"/ping answered {answer.status} under load")
+            sleep(PAUSE_SECONDS)
+        done.result()
+    return times
+
+
+def _quantiles(times: Sequence[float]) -> tuple[float, float, float]:
+    p50, p99, longest = np.quantile(times, (0.5, 0.99, 1.0))
+    return float(p50), float(p99), float(longest)
+
+
+@contextmanager
+def _ready(workload: Workload) -> Iterator[Running]:
+    with starting(ours(), workload, threads_here()) as server:
+        deadline = monotonic() + READY_SECONDS
+        while not server.is_ready():
+            if server.process.poll() is not None or monotonic() > deadline:
+                raise BenchmarkError(f"not ready:\n{server.log.read_text(errors='replace')}")
+            sleep(PAUSE_SECONDS)
+        yield server
+
+
+if __name__ == "__main__":
+    sys.exit(main())
