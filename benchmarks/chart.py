@@ -5,7 +5,7 @@ from math import log10
 from xml.sax.saxutils import escape
 
 PANEL, MARGIN, COLUMNS = 300, 50, 3
-COLOURS = ("#0b6e4f", "#c1121f", "#f77f00", "#577590", "#7b2cbf", "#6c757d")
+COLOURS = ("#0b6e4f", "#c1121f", "#f77f00", "#577590", "#7b2cbf", "#6c757d", "#0096c7", "#8d5b00", "#e05297", "#222222")
 Point = tuple[str, str, float, float]
 
 
@@ -28,7 +28,9 @@ def chart(points: Sequence[Point]) -> str:
         parts += _panel(name, [point for point in points if point[0] == name], servers, left, top)
     for number, server in enumerate(servers):
         y = height - 20 * (len(servers) - number)
-        parts.append(f'<rect x="{MARGIN}" y="{y - 10}" width="12" height="12" fill="{COLOURS[number]}"/>')
+        parts.append(
+            f'<rect x="{MARGIN}" y="{y - 10}" width="12" height="12" fill="{COLOURS[number % len(COLOURS)]}"/>'
+        )
         parts.append(f'<text x="{MARGIN + 20}" y="{y}">{escape(server)}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
@@ -51,8 +53,12 @@ def _panel(name: str, points: Sequence[Point], servers: Sequence[str], left: int
             if owner == server
         ]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{COLOURS[number]}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[number]}"/>' for x, y in places]
+        parts.append(
+            f'<polyline points="{line}" fill="none" stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="2"/>'
+        )
+        parts += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[number % len(COLOURS)]}"/>' for x, y in places
+        ]
     return parts
 
 
