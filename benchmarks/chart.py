@@ -5,7 +5,7 @@ from math import log10
 from xml.sax.saxutils import escape
 
 PANEL, MARGIN, COLUMNS = 300, 50, 3
-COLOURS = ("#0b6e4f", "#c1121f", "#f77f00", "#577590", "#7b2cbf", "#6c757d", "#0096c7", "#8d5b00", "#e05297", "#222222")
+COLOURS = ("#0b6e4f", "#c1121f", "#f77f00", "#577590", "#7b2cbf", "#0096c7", "#8d5b00", "#e05297", "#222222", "#6c757d")
 Point = tuple[str, str, float, float]
 
 

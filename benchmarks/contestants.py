@@ -159,6 +159,8 @@ def running(contestant: Contestant, workload: Workload, threads: int) -> Iterato
 @contextmanager
 def starting(contestant: Contestant, workload: Workload, threads: int) -> Iterator[Running]:
     """The same, not waited for."""
+    # Servers are in sessions of their own: one who ends this program wants them ended, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     port = _free_port()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -187,6 +189,7 @@ def starting(contestant: Contestant, workload: Workload, threads: int) -> Iterat
             yield Running(f"http://127.0.0.1:{port}", contestant.path, process, folder / "log", started)
         finally:
             _stop(process)
+            signal.signal(signal.SIGTERM, before)
 
 
 def _model_folder(folder: Path, workload: Workload) -> Path:

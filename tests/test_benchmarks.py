@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks import memory, ping, start
-from benchmarks.cells import HTTP_ECHO, OURS, Cell, Round, best_peer, cells_of, ratio
+from benchmarks.cells import ECHOES, HTTP_ECHO, OURS, Cell, Round, best_peer, cells_of, ratio
 from benchmarks.chart import COLOURS, chart
 from benchmarks.client import Measured
+from benchmarks.contestants import Peers, contestants, running
 from benchmarks.limits import Limit
 from benchmarks.report import BEGIN, END, PAGE, tables, with_section
 from benchmarks.targets import TARGETS, Verdict, verdicts
@@ -165,3 +166,18 @@ def test_other_tables_tell_what_is_missed() -> None:
     assert "| 0.60 | 0.40 | 1.50 | met |" in start.table([start.Start("text-json", (0.6,), (0.4,))])
     pings = ping.Pings("bodies", 9, 1, 120, 130, 100, 120)
     assert "| 100 | MISSED |" in ping.table([pings])
+
+
+@pytest.mark.parametrize("name", ECHOES)
+def test_the_echoes_read_everything_and_answer_rightly(name: str, tmp_path: Path) -> None:
+    tiny = MAKERS["tiny-json"]("tiny-json", tmp_path)
+    (echo,) = [one for one in contestants(Peers(None), 1) if one.name == name]
+    with running(echo, tiny, 1) as server:
+        connection = server.connection()
+        # As large as several of the pieces in which it reads; then another on the same connection.
+        for body in (b"x" * 700_000, tiny.bodies[0]):
+            connection.request("POST", server.path, body)
+            assert connection.getresponse().read() == tiny.an_answer
+        connection.close()
+        assert server.resident_bytes() > 0
+        assert server.cpu_seconds() > 0
