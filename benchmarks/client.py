@@ -22,6 +22,10 @@ class BenchmarkError(Exception):
     """Something is missing, or a server did not answer rightly."""
 
 
+class NoAnswerError(BenchmarkError):
+    """A server did not answer anything in the time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One measurement of a server.
@@ -67,9 +71,9 @@ def measure(
 ) -> Measured:
     """Send requests on so many connections at once; `cpu_seconds` tells what the server has used so far.
 
-    Raises BenchmarkError for any answer that is none of the right ones; on one connection it must be the right one.
-    Bodies go out in turn, so each must get as many answers as the others but for those on their way. Of a server
-    with but `one_answer` neither is asked.
+    Raises NoAnswerError where nothing came, and BenchmarkError for any answer that is none of the right ones; on one
+    connection it must be the right one. Bodies go out in turn, so each must get as many answers as the others but
+    for those on their way. Of a server with but `one_answer` neither is asked.
     """
     how = "in order" if connections == 1 and not one_answer else "in any order"
     command = [
@@ -83,8 +87,10 @@ def measure(
     if found is None:
         raise BenchmarkError(f"wrk failed: {done.stdout}{done.stderr}")
     result = json.loads(found[1])
+    if not result["requests"] and not result["wrong"] and not result["socket_errors"]:
+        raise NoAnswerError(f"{url} answered nothing in {result['seconds']:.1f} s on {connections} connections.")
     uneven = not one_answer and max(result["counts"]) - min(result["counts"]) > connections + 1
-    if result["wrong"] or result["socket_errors"] or uneven or not result["requests"]:
+    if result["wrong"] or result["socket_errors"] or uneven:
         raise BenchmarkError(f"{url} did not answer every request rightly: {result}")
     requests = result["requests"]
     return Measured(requests / result["seconds"], result["p50_ms"], result["p99_ms"], used / requests * 1000, requests)

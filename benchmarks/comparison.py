@@ -14,12 +14,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from benchmarks.cells import ECHOES, HTTP_ECHO, OURS, Cell, Round, cells_of
-from benchmarks.client import BenchmarkError, Measured, check_for_wrk, measure, write_cases
+from benchmarks.client import BenchmarkError, Measured, NoAnswerError, check_for_wrk, measure, write_cases
 from benchmarks.contestants import Contestant, Peers, contestants, running
 from benchmarks.limits import BATCHES, limit_of
 from benchmarks.records import threads_here
@@ -139,15 +141,10 @@ class _Comparison:
         try:
             with running(server, workload, threads) as process:
                 for connections in CONNECTIONS:
-                    for seconds in (WARM_SECONDS, self.options.seconds):
-                        found[server.name, connections] = measure(
-                            process.url,
-                            cases,
-                            connections,
-                            seconds,
-                            process.cpu_seconds,
-                            one_answer=server.name in ECHOES,
-                        )
+                    ask = partial(measure, process.url, cases, connections, one_answer=server.name in ECHOES)
+                    with suppress(NoAnswerError):
+                        ask(WARM_SECONDS, process.cpu_seconds)
+                    found[server.name, connections] = ask(self.options.seconds, process.cpu_seconds)
         except BenchmarkError as error:
             self.failures.append(f"{server.name}, {workload.name}: {error}")
             print(f"  {server.name} FAILED: {error}", flush=True)
