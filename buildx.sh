@@ -7,6 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . docker/image.sh
 # shellcheck source=docker/push.sh
 . docker/push.sh
+# shellcheck source=docker/evidence.sh
+. docker/evidence.sh
 
 readonly dockerfile=docker/Dockerfile.arm64
 
@@ -26,7 +28,7 @@ image_name() { printf '%s:%s\n' "$repository" "$(image_tag "$1")"; }
 usage() {
   cat <<USAGE
 Usage: ./buildx.sh [--platform LIST] [--load | --push] [--repository REPO] [--tag TAG] [--variant NAME]
-                   [--create-repository] [--immutable-tags] [--no-cache] [--dry-run]
+                   [--create-repository] [--immutable-tags] [--sbom DIR] [--sign-key FILE] [--no-cache] [--dry-run]
 
 Builds the graviton-serving image for each platform, checks it, and loads it into Docker or pushes it to a registry.
 Images are named REPO:TAG-arm64 and REPO:TAG-amd64, those of another variant than the default one REPO:TAG-VARIANT-arm64
@@ -43,6 +45,9 @@ two for each instance.
                      123456789012.dkr.ecr.eu-west-1.amazonaws.com/graviton-serving
   --create-repository  make REPO in ECR if it is not there; its images are scanned when they are pushed
   --immutable-tags   REPO in ECR must have immutable tags, or is made with them
+  --sbom DIR         write what is in each image there, as CycloneDX (default: build/ with --push, else nowhere); with
+                     --push the digests of all that was pushed, too
+  --sign-key FILE    with --push: sign the digests with this RSA or EC key in PEM; the signature is a file beside them
   --tag TAG          default: the version of the project ($(version))
   --variant NAME     the locked requirement set in container/ that goes in: $(variants) (default: $default_variant)
   --no-cache         build every step anew, with the Debian packages of today
@@ -108,7 +113,7 @@ revision() {
 
 parse() {
   platforms=linux/arm64,linux/amd64 action='' repository=graviton-serving tag='' variant=$default_variant
-  dry_run=0 no_cache=0 create_repository=0 immutable_tags=0
+  dry_run=0 no_cache=0 create_repository=0 immutable_tags=0 sbom_dir='' sign_key=''
   local option value
   while (($#)); do
     option=$1
@@ -123,7 +128,7 @@ parse() {
         action=$option && shift && continue
         ;;
       --*=*) value=${option#*=} option=${option%%=*} && shift ;;
-      --platform | --repository | --tag | --variant)
+      --platform | --repository | --tag | --variant | --sbom | --sign-key)
         (($# > 1)) || fail "$option is the last word: expected a value after it; see --help"
         value=$2 && shift 2
         ;;
@@ -135,10 +140,13 @@ parse() {
       --repository) repository=$value ;;
       --tag) tag=$value ;;
       --variant) variant=$value ;;
+      --sbom) sbom_dir=$value ;;
+      --sign-key) sign_key=$value ;;
       *) fail "does not know '$option'; see --help" ;;
     esac
   done
   action=${action:---load}
+  [[ $action == --load ]] || sbom_dir=${sbom_dir:-build}
   # Asked once: both platforms are the same commit's, whatever happens to the tree meanwhile.
   project_version=$(version)
   commit=$(revision)
@@ -167,6 +175,8 @@ validate() {
     fail "--create-repository and --immutable-tags are for --push to ECR: expected a --repository like" \
       "123456789012.dkr.ecr.eu-west-1.amazonaws.com/graviton-serving"
   fi
+  [[ -z $sign_key || $action == --push ]] || fail "--sign-key is for --push: what is signed are the digests in the registry"
+  [[ -z $sign_key ]] || try_key
   [[ -z $ca_bundle || -r $ca_bundle ]] ||
     fail "CA_BUNDLE is '$ca_bundle': expected a file of certificates that can be read; unset it if none is needed"
   if ((!dry_run)); then
@@ -195,13 +205,6 @@ plain_builder() {
   [[ $kind == docker && $store != *io.containerd.snapshotter* ]]
 }
 
-# timestamps: what makes a builder give files one time, where it knows how to: BuildKit from 0.13 on.
-timestamps() {
-  local found
-  found=$(docker buildx inspect --bootstrap | sed -n 's/^BuildKit\( version\)\{0,1\}: *v\{0,1\}//p' | head -n 1)
-  [[ ! $found =~ ^(0\.(1[3-9]|[2-9][0-9])|[1-9]) || $commit == unknown ]] || printf ',rewrite-timestamp=true\n'
-}
-
 # build PLATFORM: into the local engine, in Docker's format whatever the builder's kind.
 build() {
   local name flag archive=''
@@ -217,7 +220,7 @@ build() {
     archive=build/${name##*/}.tar
     archive=${archive/:/-}
     mkdir -p build
-    command+=(--output "type=docker,oci-mediatypes=false,dest=$archive$(timestamps)")
+    command+=(--output "type=docker,oci-mediatypes=false,dest=$archive")
   fi
   command+=(--build-arg "VARIANT=$variant" --build-arg "VERSION=$project_version" --build-arg "REVISION=$commit")
   # BuildKit's own name for the time that it stamps on what it makes: the commit's, so that a commit gives one image.
@@ -242,7 +245,9 @@ examine() {
   if [[ $action == --push ]]; then
     say "serving the sample model from $name (under emulation: up to a minute)"
     ((dry_run)) || serves "$name" "$1"
-  elif ((!dry_run)); then
+  fi
+  [[ -z $sbom_dir ]] || write_sbom "$name" "$1"
+  if [[ $action == --load ]] && ((!dry_run)); then
     lines=$lines"$name  $1  $(docker image inspect --format '{{.Id}}' "$name")  $(megabytes "$bytes") compressed"$'\n'
   fi
 }
@@ -264,6 +269,7 @@ deliver() {
     say "left $destination:$(image_tag) as it is: it is made when both platforms are pushed together"
     ((dry_run)) || lines=$lines"$(addresses "$(image_tag "$arch")")"$'\n'
   fi
+  write_digests
 }
 
 # leave: on the way out, however that comes.
@@ -288,4 +294,8 @@ main() {
   printf '%s' "$lines"
 }
 
-main "$@"
+# In one piece: the file may change while it runs, and bash reads on as it goes.
+{
+  main "$@"
+  exit
+}

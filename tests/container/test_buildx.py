@@ -39,6 +39,11 @@ def test_help_names_every_option() -> None:
         (["--push"], "names no registry to push to"),
         (["--load", "--push"], "expected one"),
         (["--create-repository"], "are for --push to ECR"),
+        (["--sign-key", "LICENSE"], "--sign-key is for --push"),
+        (
+            ["--push", "--repository", "127.0.0.1:5000/serving", "--sign-key", "LICENSE"],
+            "expected an RSA or EC private",
+        ),
         (["--push", "--repository", "127.0.0.1:5000/serving", "--immutable-tags"], "are for --push to ECR"),
         (["--tag"], "expected a value after it"),
         (["--fast"], "does not know '--fast'"),

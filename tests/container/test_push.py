@@ -1,6 +1,9 @@
 """`buildx.sh --push` to ECR's double and the registry behind it: what lands, what it takes, what is refused before."""
 
+import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +22,7 @@ from serving import __version__
 pytestmark = pytest.mark.container
 
 REGISTRY_VARIABLE = "TEST_REGISTRY"
+LOCK = ROOT / "container" / "requirements-onnx.txt"
 EXAMPLE = ROOT / "examples" / "digits"
 IN_THE_TREE = ("buildx.sh", "container", "docker", "examples", "serving", "LICENSE", "pyproject.toml", ".dockerignore")
 
@@ -73,8 +77,42 @@ def push(double: Ecr, name: str, *arguments: str, tree: Path = ROOT) -> subproce
     return done
 
 
-def test_from_nothing_to_an_image_that_can_be_pulled_and_serves(double: Ecr, name: str, logged_out: Path) -> None:
-    done = push(double, name, "--tag", "1.2.0", "--create-repository", "--immutable-tags")
+@pytest.mark.usefixtures("logged_out")
+def test_what_is_in_the_image_and_what_landed_is_listed_and_signed(double: Ecr, name: str, tmp_path: Path) -> None:
+    double.client.create_repository(repositoryName=name)
+    key, public, folder = tmp_path / "key.pem", tmp_path / "public.pem", tmp_path / "evidence"
+    openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(key))
+    openssl("pkey", "-in", str(key), "-pubout", "-out", str(public))
+    done = push(double, name, "--tag", "1.2.0", "--sbom", str(folder), "--sign-key", str(key))
+    assert done.returncode == 0, done.stderr
+
+    stem = name.rpartition("/")[2] + "-1.2.0-onnx"
+    listed, digests, signature = (folder / f"{stem}{end}" for end in ("-amd64.cdx.json", ".digests", ".digests.sig"))
+    assert {file.name for file in folder.iterdir()} == {listed.name, digests.name, signature.name}
+    bom = json.loads(listed.read_text())
+    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
+    addresses = {component["purl"]: component for component in bom["components"]}
+    assert len(addresses) == len(bom["components"])
+    for requirement in re.findall(r"^([a-z0-9-]+==[^ ;]+) \\$", LOCK.read_text(), re.MULTILINE):
+        (record,) = addresses[f"pkg:pypi/{requirement.replace('==', '@')}"]["properties"]
+        assert re.fullmatch("[0-9a-f]{64}", record["value"])
+    assert any(re.fullmatch(r"pkg:deb/debian/libc6@2\..*\?arch=amd64&distro=debian-13", each) for each in addresses)
+
+    assert digests.read_text().splitlines() == [
+        f"{double.tags(name)['1.2.0-onnx-amd64']}  {double.address}/{name}:1.2.0-onnx-amd64",
+        f"sha256:{hashlib.sha256(listed.read_bytes()).hexdigest()}  {listed.name}",
+    ]
+    openssl("dgst", "-sha256", "-verify", str(public), "-signature", str(signature), str(digests))
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], capture_output=True, check=True)
+
+
+def test_from_nothing_to_an_image_that_can_be_pulled_and_serves(
+    double: Ecr, name: str, logged_out: Path, tmp_path: Path
+) -> None:
+    done = push(double, name, "--tag", "1.2.0", "--create-repository", "--immutable-tags", "--sbom", str(tmp_path))
     assert done.returncode == 0, done.stderr
     image = f"{double.address}/{name}:1.2.0-onnx-amd64"
     digest = double.tags(name)["1.2.0-onnx-amd64"]
@@ -139,9 +177,9 @@ def test_an_image_that_sagemaker_could_not_use_is_not_pushed(
 
 
 @pytest.mark.usefixtures("logged_out")
-def test_what_landed_before_a_failure_is_named(double: Ecr, name: str) -> None:
+def test_what_landed_before_a_failure_is_named(double: Ecr, name: str, tmp_path: Path) -> None:
     double.client.create_repository(repositoryName=name)
     double.forgets = True
-    done = push(double, name, "--tag", "1.2.0")
+    done = push(double, name, "--tag", "1.2.0", "--sbom", str(tmp_path))
     assert done.returncode == 1
     assert f"already in the registry: {double.address}/{name}:1.2.0-onnx-amd64\n" in done.stderr
