@@ -273,6 +273,7 @@ deliver() {
 }
 
 # leave: on the way out, however that comes.
+# shellcheck disable=SC2317 # called by the trap
 leave() {
   local status=$?
   tidy

@@ -78,7 +78,7 @@ serves() {
     docker logs --tail 30 "$container" >&2 || true
     fail "$1 does not serve the sample model: the cause and the end of its log are above"
   fi
-  docker stop --time "$stop_seconds" "$container" >/dev/null
+  docker stop -t "$stop_seconds" "$container" >/dev/null
   status=$(docker inspect --format '{{.State.ExitCode}}' "$container")
   [[ $status == 0 ]] || fail "$1 ended with status $status when it was stopped: expected 0, as SageMaker stops it"
   tidy

@@ -4,8 +4,8 @@
 
 # Where the images go: what ECR answers for its repositories, else what the user named. Empty until it is known.
 destination=''
-# What is in the registry already, for the message where a later step fails.
-pushed=''
+# What is in the registry already, and a repository made for it: for the message where a later step fails.
+pushed='' made=''
 
 is_ecr() { [[ $repository == *.dkr.ecr.* ]]; }
 
@@ -60,6 +60,7 @@ make_repository() {
   if [[ -z $destination ]] || ((dry_run)); then
     say "creating $repository in ECR if it is not there"
     destination=$(ask create) || exit 1
+    made=$repository
     ((!dry_run)) || destination=$repository
   fi
 }
@@ -126,6 +127,7 @@ addresses() {
 
 # name_what_landed: where a later step failed.
 name_what_landed() {
+  [[ -z $made ]] || printf 'buildx.sh: the repository that was made stays: %s\n' "$made" >&2
   [[ -n $pushed ]] || return 0
   printf 'buildx.sh: already in the registry:%s\n' "$pushed" >&2
   ! is_ecr || printf '%s\n' "buildx.sh: where tags are immutable, push again under another --tag, or remove these first" \

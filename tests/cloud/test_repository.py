@@ -107,6 +107,14 @@ def test_a_failed_login_is_said(push: Repository) -> None:
     assert f"docker login to {push.double.address} failed: error saving credentials" in done.err
 
 
+def test_amazons_credential_helper_needs_no_login(push: Repository) -> None:
+    push.double.client.create_repository(repositoryName=NAME)
+    done = push.check(
+        NO_LOGIN="Error saving credentials: error storing credentials - err: exit status 1, not implemented"
+    )
+    assert (done.status, done.out) == (0, f"{push.double.address}/{NAME}\n"), done.err
+
+
 def test_a_missing_repository_is_said_before_the_build(either: Repository) -> None:
     done = either.check()
     assert (done.status, done.out, done.login) == (1, "", "")
@@ -126,6 +134,15 @@ def test_a_repository_is_made_only_after_the_checks(either: Repository) -> None:
     assert made is not None
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
     assert made["imageTagMutability"] == "IMMUTABLE"
+
+
+def test_a_quota_is_said(push: Repository) -> None:
+    push.double.refusals["CreateRepository"] = ("LimitExceededException", "Too many repositories")
+    done = push("create", ADDRESS)
+    assert done.status == 1
+    (line,) = done.err.splitlines()
+    assert f"The repository {NAME} in account 123456789012, region {REGION} was not created: LimitExceeded" in line
+    assert f"Ask for a higher quota (Service Quotas), or remove what is not needed. (request id {REQUEST})" in line
 
 
 def test_one_that_was_made_meanwhile_is_taken(push: Repository) -> None:

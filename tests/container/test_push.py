@@ -178,8 +178,8 @@ def test_an_image_that_sagemaker_could_not_use_is_not_pushed(
 
 @pytest.mark.usefixtures("logged_out")
 def test_what_landed_before_a_failure_is_named(double: Ecr, name: str, tmp_path: Path) -> None:
-    double.client.create_repository(repositoryName=name)
     double.forgets = True
-    done = push(double, name, "--tag", "1.2.0", "--sbom", str(tmp_path))
+    done = push(double, name, "--tag", "1.2.0", "--create-repository", "--sbom", str(tmp_path))
     assert done.returncode == 1
+    assert f"the repository that was made stays: {HOST}/{name}\n" in done.stderr
     assert f"already in the registry: {double.address}/{name}:1.2.0-onnx-amd64\n" in done.stderr
