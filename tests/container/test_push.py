@@ -14,10 +14,12 @@ from secrets import token_hex
 import pytest
 
 from harness.bodies import document
-from harness.ecr import HOST, Ecr, ecr
+from harness.ecr import HOST, REGION, Ecr, ecr
 from harness.leaving_out import leave_out
 from harness.targets import ROOT, Image, engine_answers
 from serving import __version__
+from serving.cloud.images import problems
+from serving.cloud.session import Clients
 
 pytestmark = pytest.mark.container
 
@@ -105,12 +107,19 @@ def test_what_is_in_the_image_and_what_landed_is_listed_and_signed(double: Ecr, 
     openssl("dgst", "-sha256", "-verify", str(public), "-signature", str(signature), str(digests))
 
 
+def deploying(double: Ecr, monkeypatch: pytest.MonkeyPatch, image: str, architecture: str) -> list[str]:
+    """What `deploy` finds wrong with an image that has been pushed."""
+    for variable, value in double.environment.items():
+        monkeypatch.setenv(variable, value)
+    return list(problems(Clients(REGION), image, architecture, multi_model=False))
+
+
 def openssl(*arguments: str) -> None:
     subprocess.run(["openssl", *arguments], capture_output=True, check=True)
 
 
 def test_from_nothing_to_an_image_that_can_be_pulled_and_serves(
-    double: Ecr, name: str, logged_out: Path, tmp_path: Path
+    double: Ecr, name: str, logged_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = push(double, name, "--tag", "1.2.0", "--create-repository", "--immutable-tags", "--sbom", str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -121,6 +130,10 @@ def test_from_nothing_to_an_image_that_can_be_pulled_and_serves(
     assert f"{double.address}/{name}@{digest}\n" in done.stdout
     assert double.operations.index("CreateRepository") > double.operations.index("DescribeRepositories")
     assert double.address in (logged_out / "config.json").read_text()
+
+    assert deploying(double, monkeypatch, f"{HOST}/{name}:1.2.0-onnx-amd64", "amd64") == []
+    (line,) = deploying(double, monkeypatch, f"{HOST}/{name}:1.2.0-onnx-amd64", "arm64")
+    assert "The image is for amd64: expected arm64" in line
 
     docker("image", "rm", "--force", image, f"{HOST}/{name}:1.2.0-onnx-amd64")
     pulled = docker("pull", image)

@@ -33,6 +33,8 @@ REQUEST: Final = "9d5a0f0e-1c5a-4c58-9a70-4b9e0c2f1a11"
 REGISTRY_PATH: Final = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|tags)/(?P<reference>[^?]*)")
 # The region and the service that a request is signed for.
 SCOPE: Final = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
+# Where layers are for whoever has been told their address, as S3 has them for AWS.
+LAYERS: Final = "/layers"
 HOP_BY_HOP: Final = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 MANIFESTS: Final = (
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -100,6 +102,14 @@ class Ecr:
         tags = json.loads(listed.body).get("tags") or [] if listed.status == HTTPStatus.OK else []
         return {tag: self._manifest(name, tag).headers["Docker-Content-Digest"] for tag in tags}
 
+    def answer(self, method: str, path: str, headers: Message, body: bytes) -> Answer:
+        """Answer any request."""
+        if path.startswith(LAYERS):
+            return self._fetch("GET", f"/v2{path.removeprefix(LAYERS)}")
+        if path.startswith("/v2"):
+            return self.registry(method, path, headers, body)
+        return self.api(headers, body)
+
     def api(self, headers: Message, body: bytes) -> Answer:
         """Answer a call of AWS's API."""
         scope = SCOPE.search(headers["Authorization"])
@@ -110,6 +120,10 @@ class Ecr:
             code, message = self.refusals[operation]
             refused = json.dumps({"__type": code, "message": message}).encode()
             return Answer(400, {"x-amzn-RequestId": REQUEST, "Content-Type": "application/x-amz-json-1.1"}, refused)
+        if operation == "GetDownloadUrlForLayer":
+            asked = json.loads(body)
+            url = f"{self.url}{LAYERS}/{asked['repositoryName']}/blobs/{asked['layerDigest']}"
+            return Answer(200, {"Content-Type": "application/json"}, json.dumps({"downloadUrl": url}).encode())
         if operation == "BatchGetImage":
             self._tell_of(json.loads(body)["repositoryName"])
         service = {"ecr": "api.ecr"}.get(scope["service"], scope["service"])
@@ -186,11 +200,7 @@ def _handler(double: Ecr) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            body = self._body()
-            if self.path.startswith("/v2"):
-                answer = double.registry(self.command, self.path, self.headers, body)
-            else:
-                answer = double.api(self.headers, body)
+            answer = double.answer(self.command, self.path, self.headers, self._body())
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 if name.lower() not in HOP_BY_HOP or (name.lower() == "content-length" and self.command == "HEAD"):
