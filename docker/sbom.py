@@ -61,10 +61,10 @@ def record_hash(distribution: Distribution) -> str:
 
 def licence_of(distribution: Distribution) -> Component | None:
     """The licence in the terms of its metadata; None where they give none or a whole text."""
-    expression = distribution.metadata.get("License-Expression")
-    if expression:
-        return {"expression": expression}
-    name = " ".join((distribution.metadata.get("License") or "").split())
+    given = distribution.metadata
+    if "License-Expression" in given:
+        return {"expression": given["License-Expression"]}
+    name = " ".join(given["License"].split()) if "License" in given else ""
     return {"license": {"name": name}} if 0 < len(name) <= LICENCE_NAME_LENGTH else None
 
 
