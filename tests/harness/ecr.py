@@ -62,6 +62,7 @@ class Ecr:
         """By operation, the code and the message to refuse it with."""
         self.forgets = False
         """Whether nobody can read a tag back."""
+        self._told: set[tuple[str, str, str]] = set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         self.url = f"http://{self.address}"
@@ -161,14 +162,17 @@ class Ecr:
         """Put what is in the registry into moto."""
         if self.describe(name) is None:
             return
-        for tag in self.tags(name):
+        for tag, digest in self.tags(name).items():
+            if (name, tag, digest) in self._told:
+                continue
+            self._told.add((name, tag, digest))
             found = self._manifest(name, tag)
             self.client.put_image(
                 repositoryName=name,
                 imageTag=tag,
                 imageManifest=found.body.decode(),
                 imageManifestMediaType=found.headers["Content-Type"],
-                imageDigest=found.headers["Docker-Content-Digest"],
+                imageDigest=digest,
             )
 
     def _manifest(self, name: str, tag: str) -> Answer:
