@@ -3,35 +3,32 @@
 # Runs on Linux and on macOS, whose bash is 3.2: no associative arrays, no mapfile, no expansion of empty arrays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+# shellcheck source=docker/image.sh
+. docker/image.sh
+# shellcheck source=docker/push.sh
+. docker/push.sh
+# shellcheck source=docker/evidence.sh
+. docker/evidence.sh
 
 readonly dockerfile=docker/Dockerfile.arm64
-# SageMaker takes Docker's formats; CreateModel refuses the OCI ones, which today's builders write unless told not to.
-readonly manifest_format=application/vnd.docker.distribution.manifest.v2+json
-readonly list_format=application/vnd.docker.distribution.manifest.list.v2+json
 
 # The variant whose images' names do not name it.
 readonly default_variant=full
 
-# An instance pulls the image before it can serve, so its size is start-up time. Measured at 80 MB and 406 MB; a build of
-# more than this has something in it that does not belong there.
-size_limit_mb() {
-  case $1 in
-    onnx) echo 160 ;;
-    full) echo 450 ;;
-  esac
-}
-
-# image_name [ARCHITECTURE]: one platform's image, or the name that both share. The only place that knows how names are
-# made.
-image_name() {
+# image_tag [ARCHITECTURE]: one platform's tag, or the one that both share. The only place that knows how tags are made.
+image_tag() {
   local part=-$variant
   [[ $variant != "$default_variant" ]] || part=''
-  printf '%s:%s%s%s\n' "$repository" "$tag" "$part" "${1:+-$1}"
+  printf '%s%s%s\n' "$tag" "$part" "${1:+-$1}"
 }
+
+# image_name ARCHITECTURE: in the local engine.
+image_name() { printf '%s:%s\n' "$repository" "$(image_tag "$1")"; }
 
 usage() {
   cat <<USAGE
-Usage: ./buildx.sh [--platform LIST] [--load | --push] [--repository REPO] [--tag TAG] [--variant NAME] [--dry-run]
+Usage: ./buildx.sh [--platform LIST] [--load | --push] [--repository REPO] [--tag TAG] [--variant NAME]
+                   [--create-repository] [--immutable-tags] [--sbom DIR] [--sign-key FILE] [--no-cache] [--dry-run]
 
 Builds the graviton-serving image for each platform, checks it, and loads it into Docker or pushes it to a registry.
 Images are named REPO:TAG-arm64 and REPO:TAG-amd64, those of another variant than the default one REPO:TAG-VARIANT-arm64
@@ -40,11 +37,20 @@ two for each instance.
 
   --platform LIST    linux/arm64 (Graviton), linux/amd64 (x86), or both with a comma between (default: both)
   --load             put the images into the local Docker (the default)
-  --push             put the images into the registry that REPO names; log in to it first
+  --push             put them there, start each on the sample model, under emulation where that is needed, and only if all
+                     answer rightly push them to the registry that REPO names, and print the Image for create_model.
+                     Into ECR it logs in by itself, with the credentials of the AWS configuration (AWS_PROFILE chooses);
+                     into another registry log in first
   --repository REPO  default: graviton-serving. To push, with the registry, like
                      123456789012.dkr.ecr.eu-west-1.amazonaws.com/graviton-serving
+  --create-repository  make REPO in ECR if it is not there; its images are scanned when they are pushed
+  --immutable-tags   REPO in ECR must have immutable tags, or is made with them
+  --sbom DIR         write what is in each image there, as CycloneDX (default: build/ with --push, else nowhere); with
+                     --push the digests of all that was pushed, too
+  --sign-key FILE    with --push: sign the digests with this RSA or EC key in PEM; the signature is a file beside them
   --tag TAG          default: the version of the project ($(version))
   --variant NAME     the locked requirement set in container/ that goes in: $(variants) (default: $default_variant)
+  --no-cache         build every step anew, with the Debian packages of today
   --dry-run          print the commands and run none
   -h, --help         this text
 
@@ -52,9 +58,11 @@ Environment:
   BASE_IMAGE         what the image is built on, for both platforms under one name (default: debian:trixie-slim)
   CA_BUNDLE          a file of certificates to trust while packages download, on a network whose proxy needs one; it does
                      not get into the image
-  BUILDX_BUILDER     Docker's own: which builder to use
+  BUILDX_BUILDER     Docker's own: which builder to use, of any kind
+  PYTHON             Python 3.11 or newer, which asks ECR (default: .venv/bin/python, which has boto3 after 'make venv', or
+                     python3; without boto3 the aws command is used)
 
-Needs Docker with buildx, and on an x86 machine QEMU for the one step of the arm64 build that runs arm64 programs:
+Needs Docker with buildx, and on an x86 machine QEMU for the steps of the arm64 build that run arm64 programs:
   docker run --privileged --rm tonistiigi/binfmt --install arm64
 USAGE
 }
@@ -104,19 +112,23 @@ revision() {
 }
 
 parse() {
-  platforms=linux/arm64,linux/amd64 action='' repository=graviton-serving tag='' variant=$default_variant dry_run=0
+  platforms=linux/arm64,linux/amd64 action='' repository=graviton-serving tag='' variant=$default_variant
+  dry_run=0 no_cache=0 create_repository=0 immutable_tags=0 sbom_dir='' sign_key=''
   local option value
   while (($#)); do
     option=$1
     case $option in
       -h | --help) usage && exit ;;
       --dry-run) dry_run=1 && shift && continue ;;
+      --no-cache) no_cache=1 && shift && continue ;;
+      --create-repository) create_repository=1 && shift && continue ;;
+      --immutable-tags) immutable_tags=1 && shift && continue ;;
       --load | --push)
         [[ -z $action || $action == "$option" ]] || fail "got both --load and --push: expected one; run it twice for both"
         action=$option && shift && continue
         ;;
       --*=*) value=${option#*=} option=${option%%=*} && shift ;;
-      --platform | --repository | --tag | --variant)
+      --platform | --repository | --tag | --variant | --sbom | --sign-key)
         (($# > 1)) || fail "$option is the last word: expected a value after it; see --help"
         value=$2 && shift 2
         ;;
@@ -128,10 +140,13 @@ parse() {
       --repository) repository=$value ;;
       --tag) tag=$value ;;
       --variant) variant=$value ;;
+      --sbom) sbom_dir=$value ;;
+      --sign-key) sign_key=$value ;;
       *) fail "does not know '$option'; see --help" ;;
     esac
   done
   action=${action:---load}
+  [[ $action == --load ]] || sbom_dir=${sbom_dir:-build}
   # Asked once: both platforms are the same commit's, whatever happens to the tree meanwhile.
   project_version=$(version)
   commit=$(revision)
@@ -156,6 +171,12 @@ validate() {
     fail "--repository is '$repository', which names no registry to push to: expected one like" \
       "123456789012.dkr.ecr.eu-west-1.amazonaws.com/graviton-serving"
   fi
+  if ((create_repository || immutable_tags)) && ! { [[ $action == --push ]] && is_ecr; }; then
+    fail "--create-repository and --immutable-tags are for --push to ECR: expected a --repository like" \
+      "123456789012.dkr.ecr.eu-west-1.amazonaws.com/graviton-serving"
+  fi
+  [[ -z $sign_key || $action == --push ]] || fail "--sign-key is for --push: what is signed are the digests in the registry"
+  [[ -z $sign_key ]] || try_key
   [[ -z $ca_bundle || -r $ca_bundle ]] ||
     fail "CA_BUNDLE is '$ca_bundle': expected a file of certificates that can be read; unset it if none is needed"
   if ((!dry_run)); then
@@ -175,17 +196,32 @@ attestation_flags() {
   done
 }
 
-# build PLATFORM
+# plain_builder: whether the builder is Docker's own, on its own image store, which has no format but Docker's. Any other
+# can write OCI's.
+plain_builder() {
+  local kind store
+  kind=$(docker buildx inspect | sed -n 's/^Driver: *//p')
+  store=$(docker info --format '{{json .DriverStatus}}')
+  [[ $kind == docker && $store != *io.containerd.snapshotter* ]]
+}
+
+# build PLATFORM: into the local engine, in Docker's format whatever the builder's kind.
 build() {
-  local command=(docker buildx build --file "$dockerfile" --platform "$1" --tag "$(image_name "${1#linux/}")") flag
+  local name flag archive=''
+  name=$(image_name "${1#linux/}")
+  local command=(docker buildx build --file "$dockerfile" --platform "$1" --tag "$name")
   for flag in $(attestation_flags); do
     command+=("$flag")
   done
-  # The builder's kind decides what a plain --load or --push would write, so the format is spelled out.
-  case $action in
-    --load) command+=(--output 'type=docker,oci-mediatypes=false') ;;
-    --push) command+=(--output 'type=image,push=true,oci-mediatypes=false') ;;
-  esac
+  ((!no_cache)) || command+=(--no-cache)
+  if ((dry_run)) || plain_builder; then
+    command+=(--output 'type=docker,oci-mediatypes=false')
+  else
+    archive=build/${name##*/}.tar
+    archive=${archive/:/-}
+    mkdir -p build
+    command+=(--output "type=docker,oci-mediatypes=false,dest=$archive")
+  fi
   command+=(--build-arg "VARIANT=$variant" --build-arg "VERSION=$project_version" --build-arg "REVISION=$commit")
   # BuildKit's own name for the time that it stamps on what it makes: the commit's, so that a commit gives one image.
   [[ $commit == unknown ]] || command+=(--build-arg "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "${commit%-dirty}")")
@@ -193,107 +229,74 @@ build() {
   [[ -z $ca_bundle ]] || command+=(--secret "id=ca,src=$ca_bundle")
   run "${command[@]}" . || fail "the build for $1 failed: the cause is above. 'exec format error' means that this machine" \
     "cannot run that platform's programs: see the end of --help"
+  [[ -z $archive ]] || { run docker load --input "$archive" >&2 && rm -f "$archive"; } || fail "cannot load $archive"
 }
 
-manifest() { docker buildx imagetools inspect --raw "$1" || fail "cannot read $1 back from the registry"; }
-
-# squeeze: JSON without blanks and in lower case, the one form that Docker's and the registry's descriptions of an image
-# have in common.
-squeeze() { tr -d ' \t\r\n' | tr '[:upper:]' '[:lower:]'; }
-
-# expect NAME JSON PATTERN WHAT: refuses an image whose description lacks something.
-expect() {
-  [[ $2 == *"$3"* ]] || fail "$1 is not what SageMaker needs: expected $4 ($3); see its description:" $'\n'"$2"
-}
-
-# check NAME PLATFORM: of what was built and of nothing that was meant.
-check() {
-  local description raw label
-  case $action in
-    --load)
-      description=$(docker image inspect "$1" | squeeze)
-      # Only an engine with containerd's image store tells the format, and only there can it be another.
-      [[ $description != *'"mediatype":'* ]] || expect "$1" "$description" "\"$manifest_format\"" "Docker's manifest format"
-      ;;
-    --push)
-      raw=$(manifest "$1" | squeeze)
-      expect "$1" "$raw" "\"mediatype\":\"$manifest_format\"" "Docker's manifest format"
-      description=$(docker buildx imagetools inspect --format '{{json .Image}}' "$1" | squeeze)
-      ;;
-  esac
-  expect "$1" "$description" "\"os\":\"${2%/*}\"" "the operating system"
-  expect "$1" "$description" "\"architecture\":\"${2#*/}\"" "the architecture"
-  expect "$1" "$description" '"entrypoint":["/usr/local/bin/graviton-serving"]' "the entry point"
-  for label in '"com.amazonaws.sagemaker.capabilities.accept-bind-to-port":"true"' \
-    "\"org.opencontainers.image.version\":\"$(squeeze <<<"$project_version")\""; do
-    expect "$1" "$description" "$label" "a label"
-  done
-}
-
-# compressed_bytes NAME: what an instance downloads. A registry tells it; Docker keeps its images uncompressed, so there
-# they are compressed as a push would.
-compressed_bytes() {
-  case $action in
-    --load) docker save "$1" | gzip | wc -c ;;
-    --push) manifest "$1" | grep -o '"size": *[0-9]*' | awk -F : '{ sum += $2 } END { print sum }' ;;
-  esac
-}
-
-identity() {
-  case $action in
-    --load) docker image inspect --format '{{.Id}}' "$1" ;;
-    --push) docker buildx imagetools inspect --format '{{json .Manifest.Digest}}' "$1" | tr -d '"' ;;
-  esac
-}
-
-# report NAME PLATFORM: one line of the summary; refuses an image that is too large.
-report() {
-  local bytes limit
-  bytes=$(compressed_bytes "$1")
-  limit=$(size_limit_mb "$variant")
-  printf '%s  %s  %s  %d.%d MB compressed\n' "$1" "$2" "$(identity "$1")" \
-    $((bytes / 1000000)) $((bytes / 100000 % 10))
-  if [[ -n $limit ]] && ((bytes > limit * 1000000)); then
-    fail "$1 is too large: expected at most $limit MB compressed; 'docker history $1' shows what grew"
+# examine PLATFORM: refuses what SageMaker would; what is to be pushed must serve, too.
+examine() {
+  local name bytes
+  name=$(image_name "${1#linux/}")
+  say "checking format, architecture, labels, entry point and size of $name"
+  if ((!dry_run)); then
+    check "$name" "$1"
+    bytes=$(compressed_bytes "$name")
+    weigh "$name" "$bytes"
+  fi
+  if [[ $action == --push ]]; then
+    say "serving the sample model from $name (under emulation: up to a minute)"
+    ((dry_run)) || serves "$name" "$1"
+  fi
+  [[ -z $sbom_dir ]] || write_sbom "$name" "$1"
+  if [[ $action == --load ]] && ((!dry_run)); then
+    lines=$lines"$name  $1  $(docker image inspect --format '{{.Id}}' "$name")  $(megabytes "$bytes") compressed"$'\n'
   fi
 }
 
-# join: the name that both platforms share. A Docker manifest list, as the two manifests in it are Docker's.
-join() {
-  local raw platform name
-  name=$(image_name)
-  say "joining both platforms under $name"
-  run docker buildx imagetools create --tag "$name" "$(image_name arm64)" "$(image_name amd64)"
-  ((!dry_run)) || return 0
-  raw=$(manifest "$name" | squeeze)
-  expect "$name" "$raw" "\"mediatype\":\"$list_format\"" "Docker's manifest list format"
-  for platform in arm64 amd64; do
-    expect "$name" "$raw" "\"architecture\":\"$platform\"" "an image for it"
+# deliver: only when everything has been built and examined; the shared name last.
+deliver() {
+  local platform arch
+  make_repository
+  for platform in ${platforms//,/ }; do
+    arch=${platform#linux/}
+    push "$(image_name "$arch")" "$(image_tag "$arch")"
+    ((dry_run)) || lines=$lines"$(landed "$(image_tag "$arch")" "$platform")"$'\n'
   done
+  # One platform alone must not take the place of a list that has both.
+  if [[ $platforms == *,* ]]; then
+    join
+    ((dry_run)) || lines=$lines"$(landed "$(image_tag)" "$platforms")"$'\n'"$(addresses "$(image_tag)")"$'\n'
+  else
+    say "left $destination:$(image_tag) as it is: it is made when both platforms are pushed together"
+    ((dry_run)) || lines=$lines"$(addresses "$(image_tag "$arch")")"$'\n'
+  fi
+  write_digests
+}
+
+# leave: on the way out, however that comes.
+# shellcheck disable=SC2317 # called by the trap
+leave() {
+  local status=$?
+  tidy
+  ((status == 0)) || name_what_landed
 }
 
 main() {
   local platform lines=''
   parse "$@"
   validate
+  trap leave EXIT
+  [[ $action == --load ]] || open_registry
   for platform in ${platforms//,/ }; do
     say "building $(image_name "${platform#linux/}")"
     build "$platform"
-    ((!dry_run)) || continue
-    say "checking $(image_name "${platform#linux/}")"
-    check "$(image_name "${platform#linux/}")" "$platform"
-    lines=$lines$(report "$(image_name "${platform#linux/}")" "$platform")$'\n'
+    examine "$platform"
   done
-  if [[ $action == --push ]]; then
-    # One platform alone must not take the place of a list that has both.
-    if [[ $platforms == *,* ]]; then
-      join
-      ((dry_run)) || lines=$lines"$(image_name)  $platforms  $(identity "$(image_name)")"$'\n'
-    else
-      say "left $(image_name) as it is: it is made when both platforms are pushed together"
-    fi
-  fi
+  [[ $action == --load ]] || deliver
   printf '%s' "$lines"
 }
 
-main "$@"
+# In one piece: the file may change while it runs, and bash reads on as it goes.
+{
+  main "$@"
+  exit
+}

@@ -9,42 +9,14 @@ from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from serving.cloud.failure import NO_CREDENTIALS, CloudError, refusal
+
+__all__ = ["Clients", "CloudError", "told"]
+
 # botocore waits between attempts, longer each time: throttling ends within some ten seconds or is a quota.
 ATTEMPTS = 8
 # SageMaker answers an invocation within 60 s; its guide asks callers to wait for 70.
 READ_SECONDS = 70
-# SageMaker's code for whatever is wrong with a call; that something does not exist is told by the text alone.
-INVALID = "ValidationException"
-NOT_FOUND = "Could not find"
-# What to do about errors whose own text does not say it.
-ADVICE = {
-    "AccessDenied": "Give this identity the permission that the message names.",
-    "AccessDeniedException": "Give this identity the permission that the message names.",
-    "ExpiredToken": "Sign in again.",
-    "ExpiredTokenException": "Sign in again.",
-    "InvalidClientTokenId": "Check the credentials or --profile.",
-    "UnrecognizedClientException": "Check the credentials, and that --region is enabled for the account.",
-    "RepositoryNotFoundException": "Create the repository and push the image, or correct --image and --region.",
-    "NoSuchBucket": "Create the bucket, or name another.",
-    "NoSuchKey": "Upload it, or correct the address.",
-    "404": "Create or upload it, or correct the address.",
-    "403": "Give this identity the permission to read it.",
-    "ResourceLimitExceeded": "Ask for a higher quota (Service Quotas), or take another instance type.",
-    "ThrottlingException": "Run the command again in a minute.",
-}
-
-
-class CloudError(Exception):
-    """What AWS refused or what stands in the way of asking it: one line for the operator.
-
-    `code` is AWS's own, empty where the error is not AWS's. `missing` says that a thing of SageMaker's does
-    not exist.
-    """
-
-    def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(" ".join(message.split()))
-        self.code = code
-        self.missing = code == INVALID and NOT_FOUND in message
 
 
 class Clients:
@@ -58,7 +30,7 @@ class Clients:
         self.region: str = self._session.region_name
         if self.region not in self._regions():
             raise CloudError(
-                f"The region {self.region!r} is none of SageMaker's. Correct --region, or update boto3 if it is newer."
+                f"The region {self.region!r} is none of SageMaker's. Correct it, or update boto3 if it is newer."
             )
         self._clients: dict[str, Any] = {}
 
@@ -83,13 +55,9 @@ def told(doing: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code, text, request = _parts(error)
-        advice = ADVICE.get(code, "")
-        raise CloudError(f"{doing}: {code}: {text.rstrip('.')}. {advice} (request id {request})", code) from error
+        raise refusal(doing, *_parts(error)) from error
     except NoCredentialsError as error:
-        raise CloudError(
-            f"{doing}: no AWS credentials were found. Sign in (`aws configure`, `aws sso login`), or name a --profile."
-        ) from error
+        raise CloudError(f"{doing}: {NO_CREDENTIALS}") from error
     except (BotoCoreError, Boto3Error) as error:
         raise CloudError(f"{doing}: {error}") from error
 

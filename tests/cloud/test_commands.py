@@ -195,7 +195,7 @@ def test_no_credentials_are_told_with_what_to_do(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--region", "eu-west-99"), "The region 'eu-west-99' is none of SageMaker's. Correct --region"),
+        (("--region", "eu-west-99"), "The region 'eu-west-99' is none of SageMaker's. Correct it"),
         (("--profile", "nobody"), "The config profile (nobody) could not be found"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from typing import Any
 
@@ -22,8 +23,11 @@ def buildx(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_option() -> None:
     done = buildx("--help")
     assert done.returncode == 0
-    for option in ("--platform", "--load", "--push", "--repository", "--tag", "--variant", "BASE_IMAGE", "CA_BUNDLE"):
-        assert option in done.stdout
+    script = (ROOT / "buildx.sh").read_text()
+    options = set(re.findall(r"(?<!-)--[a-z][a-z-]+", script[script.index("\nparse()") : script.index("\nvalidate()")]))
+    assert {"--push", "--create-repository", "--no-cache"} < options
+    for word in options | {"BASE_IMAGE", "CA_BUNDLE", "BUILDX_BUILDER", "PYTHON"}:
+        assert word in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,13 @@ def test_help_names_every_option() -> None:
         (["--tag", "no spaces"], "--tag is 'no spaces'"),
         (["--push"], "names no registry to push to"),
         (["--load", "--push"], "expected one"),
+        (["--create-repository"], "are for --push to ECR"),
+        (["--sign-key", "LICENSE"], "--sign-key is for --push"),
+        (
+            ["--push", "--repository", "127.0.0.1:5000/serving", "--sign-key", "LICENSE"],
+            "expected an RSA or EC private",
+        ),
+        (["--push", "--repository", "127.0.0.1:5000/serving", "--immutable-tags"], "are for --push to ECR"),
         (["--tag"], "expected a value after it"),
         (["--fast"], "does not know '--fast'"),
     ],
@@ -62,6 +73,25 @@ def test_other_variants_are_named_in_the_image() -> None:
     assert "VARIANT=onnx" in done.stderr
 
 
+def test_a_dry_run_of_a_push_shows_the_whole_road_in_order() -> None:
+    repository = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/serving"
+    done = buildx("--push", "--dry-run", "--tag", "1.2.0", "--repository", repository, "--create-repository")
+    assert done.returncode == 0, done.stderr
+    steps = [
+        f"serving.cloud.repository check {repository} --create-repository --tags 1.2.0-arm64 1.2.0-amd64 1.2.0\n",
+        f"--tag {repository}:1.2.0-arm64 ",
+        f"==> serving the sample model from {repository}:1.2.0-arm64",
+        f"--tag {repository}:1.2.0-amd64 ",
+        f"==> serving the sample model from {repository}:1.2.0-amd64",
+        f"serving.cloud.repository create {repository} ",
+        f"+ docker push {repository}:1.2.0-arm64\n",
+        f"+ docker push {repository}:1.2.0-amd64\n",
+        f"+ docker buildx imagetools create --tag {repository}:1.2.0 {repository}:1.2.0-arm64 ",
+    ]
+    places = [done.stderr.index(step) for step in steps]
+    assert places == sorted(places)
+
+
 @pytest.mark.container
 def test_what_it_pushes_is_what_sagemaker_takes() -> None:
     registry = os.environ.get(REGISTRY_VARIABLE, "")
@@ -78,6 +108,7 @@ def test_what_it_pushes_is_what_sagemaker_takes() -> None:
     assert joint["mediaType"] == MANIFEST_LIST
     assert {entry["mediaType"] for entry in joint["manifests"]} == {MANIFEST}
     assert [entry["platform"]["architecture"] for entry in joint["manifests"]] == ["arm64", "amd64"]
+    assert f"Image for create_model: {repository}:test-onnx\n" in done.stdout
 
 
 def manifest(name: str) -> dict[str, Any]:
