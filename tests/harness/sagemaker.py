@@ -7,6 +7,7 @@ they come here; answers are held against it, too.
 """
 
 import json
+import time
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
@@ -18,7 +19,6 @@ from botocore.validate import validate_parameters
 
 REGION: Final = "eu-west-1"
 ARN: Final = f"arn:aws:sagemaker:{REGION}:123456789012"
-NOW: Final = 1_800_000_000
 REQUEST: Final = "11111111-2222-3333-4444-555555555555"
 # What becomes of an endpoint on its way, and the words that AWS finds for the bad cases.
 ENDS: Final = {
@@ -58,6 +58,8 @@ class SageMaker:
         self.polls = 1
         self.answer = b"[]"
         self.before: Callable[[str], None] = lambda _: None
+        # In whole seconds, so that nothing is told to be made after what followed it.
+        self.now: Callable[[], float] = lambda: int(time.time())
         self._refusals: dict[str, list[RefusedError]] = {}
         session = Session()
         self._models = {name: session.get_service_model(name) for name in ("sagemaker", "sagemaker-runtime")}
@@ -109,7 +111,7 @@ class SageMaker:
     def _add(self, kind: str, name: str, given: Document) -> str:
         if name in self.held[kind]:
             raise RefusedError(f'Cannot create already existing {kind} "{ARN}:{kind}/{name}".')
-        self.held[kind][name] = given
+        self.held[kind][name] = given | {"Made": self.now()}
         return f"{ARN}:{kind}/{name}"
 
     def _CreateModel(self, given: Document) -> Document:  # noqa: N802 (AWS's name)
@@ -151,8 +153,8 @@ class SageMaker:
             "EndpointArn": f"{ARN}:endpoint/{given['EndpointName']}",
             "EndpointStatus": endpoint["Status"],
             "EndpointConfigName": endpoint["EndpointConfigName"],
-            "CreationTime": NOW,
-            "LastModifiedTime": NOW,
+            "CreationTime": endpoint.get("Made", 0),
+            "LastModifiedTime": endpoint.get("Made", 0),
         }
         if "Reason" in endpoint:
             told["FailureReason"] = endpoint["Reason"]
@@ -174,8 +176,8 @@ class SageMaker:
     def _DescribeEndpointConfig(self, given: Document) -> Document:  # noqa: N802
         config = self._find("endpoint-config", given["EndpointConfigName"])
         arn = f"{ARN}:endpoint-config/{given['EndpointConfigName']}"
-        told = {key: value for key, value in config.items() if key != "Tags"}
-        return told | {"EndpointConfigArn": arn, "CreationTime": NOW}
+        told = {key: value for key, value in config.items() if key not in {"Tags", "Made"}}
+        return told | {"EndpointConfigArn": arn, "CreationTime": config["Made"]}
 
     def _DeleteEndpoint(self, given: Document) -> Document:  # noqa: N802
         if self._find("endpoint", given["EndpointName"])["Status"] in {"Creating", "Updating"}:
@@ -204,7 +206,7 @@ class SageMaker:
         names = [name for name in sorted(self.held[kind]) if given["NameContains"] in name]
         at = int(given.get("NextToken", "0"))
         found = [
-            {f"{part}Name": name, f"{part}Arn": f"{ARN}:{kind}/{name}", "CreationTime": NOW} for name in names[at:][:1]
+            {f"{part}Name": name, f"{part}Arn": f"{ARN}:{kind}/{name}", "CreationTime": 0} for name in names[at:][:1]
         ]
         more = {"NextToken": str(at + 1)} if len(names) > at + 1 else {}
         return {listed: found, **more}
