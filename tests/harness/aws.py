@@ -7,7 +7,7 @@ import os
 import tarfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from time import time
 from typing import Final
@@ -89,9 +89,10 @@ class Account:
         return digest
 
     def log_group(self, endpoint: str) -> str:
-        """The place for the logs of an endpoint."""
-        group = f"/aws/sagemaker/Endpoints/{endpoint}"
-        boto3.client("logs", region_name=REGION).create_log_group(logGroupName=group)
+        """The place for the logs of an endpoint, which outlives it."""
+        group, logs = f"/aws/sagemaker/Endpoints/{endpoint}", boto3.client("logs", region_name=REGION)
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
         return group
 
     def log(self, endpoint: str, *lines: str, stream: str = "AllTraffic/i-1") -> None:
@@ -125,6 +126,9 @@ class Account:
         body = json.dumps({"__type": code, "message": message})
         if service == "s3":
             body = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{REQUEST}</RequestId></Error>"
+        elif service == "iam":
+            error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            body = f"<ErrorResponse>{error}<RequestId>{REQUEST}</RequestId></ErrorResponse>"
         return AWSResponse(request.url, status, {"x-amzn-RequestId": REQUEST}, Raw(body.encode()))
 
     def _forget_policies(self) -> None:

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -41,6 +41,22 @@ class RefusedError(Exception):
         self.code = code
 
 
+class Hosts(Protocol):
+    """What runs a model's containers, where any are run at all."""
+
+    def start(self, container: Document) -> None:
+        """Start one of what `create_model` got."""
+
+    def state(self, endpoint: str) -> str:
+        """Of the one that was started last: empty while it starts, InService or Failed."""
+
+    def invoke(self, headers: Document, body: bytes) -> tuple[bytes, str]:
+        """Its answer and its type."""
+
+    def stop(self) -> None:
+        """Stop what runs."""
+
+
 class Raw(BytesIO):
     """A body as botocore's HTTP session gives it."""
 
@@ -58,6 +74,7 @@ class SageMaker:
         self.polls = 1
         self.answer = b"[]"
         self.before: Callable[[str], None] = lambda _: None
+        self.fleet: Hosts | None = None
         # In whole seconds, so that nothing is told to be made after what followed it.
         self.now: Callable[[], float] = lambda: int(time.time())
         self._refusals: dict[str, list[RefusedError]] = {}
@@ -88,7 +105,10 @@ class SageMaker:
             if self._refusals.get(operation):
                 raise self._refusals[operation].pop(0)
             if operation == "InvokeEndpoint":
-                return AWSResponse(request.url, 200, headers, Raw(self.answer))
+                answered = self.answer
+                if self.fleet:
+                    answered, headers["Content-Type"] = self.fleet.invoke(given, given["body"])
+                return AWSResponse(request.url, 200, headers, Raw(answered))
             answer = getattr(self, f"_{operation}")(given)
             if service == "sagemaker":
                 shape = self._models[service].operation_model(operation).output_shape
@@ -123,7 +143,7 @@ class SageMaker:
         return {"EndpointConfigArn": self._add("endpoint-config", given["EndpointConfigName"], given)}
 
     def _CreateEndpoint(self, given: Document) -> Document:  # noqa: N802
-        self._find("endpoint-config", given["EndpointConfigName"])
+        self._start(self._find("endpoint-config", given["EndpointConfigName"]))
         arn = self._add("endpoint", given["EndpointName"], given | {"Status": "Creating", "Polls": self.polls})
         return {"EndpointArn": arn}
 
@@ -138,6 +158,7 @@ class SageMaker:
             raise RefusedError(
                 "The variant(s) must be deregistered as a scalable target before updating instance type."
             )
+        self._start(new)
         endpoint |= {"Status": "Updating", "Polls": self.polls, "Next": given["EndpointConfigName"]}
         return {"EndpointArn": f"{ARN}:endpoint/{given['EndpointName']}"}
 
@@ -145,7 +166,9 @@ class SageMaker:
         endpoint = self._find("endpoint", given["EndpointName"])
         if endpoint["Status"] in {"Creating", "Updating"}:
             endpoint["Polls"] -= 1
-            if endpoint["Polls"] < 0:
+            if self.fleet:
+                self._follow(self.fleet, endpoint)
+            elif endpoint["Polls"] < 0:
                 self._arrive(endpoint)
         config = self.held["endpoint-config"].get(endpoint["EndpointConfigName"], {})
         told = {
@@ -166,6 +189,18 @@ class SageMaker:
             told["ProductionVariants"] = [variant | {"CurrentInstanceCount": 1, "DesiredInstanceCount": 2}]
         return told
 
+    def _start(self, config: Document) -> None:
+        if self.fleet:
+            model = self._find("model", config["ProductionVariants"][0]["ModelName"])
+            self.fleet.start(model["PrimaryContainer"])
+
+    def _follow(self, hosts: Hosts, endpoint: Document) -> None:
+        state = hosts.state(endpoint["EndpointName"])
+        if state:
+            updating = endpoint["Status"] == "Updating"
+            self.outcome = "RolledBack" if state == "Failed" and updating else state
+            self._arrive(endpoint)
+
     def _arrive(self, endpoint: Document) -> None:
         endpoint["Status"] = {"RolledBack": "InService"}.get(self.outcome, self.outcome)
         if ENDS[self.outcome]:
@@ -183,6 +218,8 @@ class SageMaker:
         if self._find("endpoint", given["EndpointName"])["Status"] in {"Creating", "Updating"}:
             raise RefusedError("Cannot update in-progress endpoint.")
         del self.held["endpoint"][given["EndpointName"]]
+        if self.fleet:
+            self.fleet.stop()
         return {}
 
     def _DeleteEndpointConfig(self, given: Document) -> Document:  # noqa: N802
