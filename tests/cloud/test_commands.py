@@ -170,6 +170,15 @@ def test_delete_of_an_endpoint_on_its_way_leaves_and_names_all(aws: Account, dep
     assert aws.keys() == keys
 
 
+def test_delete_removes_an_endpoint_that_is_stuck_in_failed(aws: Account, deploy: Command, command: Command) -> None:
+    aws.sagemaker.outcome, aws.sagemaker.polls = "Failed", 0
+    deploy("--no-wait", "--model-data", "examples/digits/model", "--bucket", BUCKET)
+    assert command("status", "--name", "digits").status == 1
+    assert command("delete", "--name", "digits").status == 0
+    assert not any(aws.sagemaker.held.values())
+    assert aws.keys() == {"models/model.tar.gz"}
+
+
 def test_delete_names_what_it_could_not_remove(aws: Account, deploy: Command, command: Command) -> None:
     deploy("--model-data", "examples/digits/model", "--bucket", BUCKET)
     aws.refuse("DeleteObject", "AccessDenied", "Access Denied")
