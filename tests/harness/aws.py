@@ -154,6 +154,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         monkeypatch.setenv(name, value)
     # Parsing AWS's models takes longer than all else here.
     monkeypatch.setattr("botocore.session.create_loader", shared_loader)
+    # No session with these keys is to outlive the account.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with mock_aws(config={"core": {"mock_credentials": False}}):
         held = Account()
         others = [entry for entry in botocore.handlers.BUILTIN_HANDLERS if entry[1] is not moto_answers]
