@@ -116,6 +116,13 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
         locate(settings(tmp_path, "entry.py"))
 
 
+def test_the_sdks_model_builder_may_name_a_script_that_no_archive_has(tmp_path: Path) -> None:
+    assert locate(settings(tmp_path, "inference.py", str(tmp_path / "code"))) is None
+    assert locate(settings(tmp_path, "inference.py")) is None
+    with pytest.raises(ModelLoadError, match="has no such file"):
+        locate(settings(tmp_path, "inference.py", str(tmp_path / "other")))
+
+
 def test_a_script_in_s3_is_downloaded(tmp_path: Path, s3: dict[str, bytes]) -> None:
     s3["/bucket/some/sourcedir.tar.gz"] = archived(train_py=HOOKS, helper_py="")
     found = locate(settings(tmp_path, "train.py", "s3://bucket/some/sourcedir.tar.gz"))

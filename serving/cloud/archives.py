@@ -7,14 +7,16 @@ unpacked; what they lead to is put in their place. The same files give the same 
 import gzip
 import hashlib
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from serving.cloud import listing
 from serving.cloud.listing import ArchiveError
+from serving.cloud.progress import Counted, Progress, Say
 
+# How archives are named: SageMaker unpacks no others.
 SUFFIX = ".tar.gz"
 # What systems and Python leave behind, and no model needs.
 LEFT_OUT = frozenset({".DS_Store", "__pycache__", "__MACOSX", ".git", ".ipynb_checkpoints"})
@@ -45,8 +47,11 @@ class Packed:
         )
 
 
-def pack(directory: Path, output: Path) -> Packed:
-    """Write the archive of a directory. Raises ArchiveError."""
+def pack(directory: Path, output: Path, say: Say, check: Callable[[Path], None] = lambda _: None) -> Packed:
+    """Write the archive of a directory; `check` sees it before it takes its place. Raises ArchiveError, also `check`'s.
+
+    Where it fails, what was at `output` is as it was.
+    """
     if not directory.is_dir():
         raise ArchiveError(f"{directory} is no directory: expected the one that holds the model's files.")
     partial = output.with_name(f".{output.name}.partial")
@@ -54,19 +59,35 @@ def pack(directory: Path, output: Path) -> Packed:
         ours = (output.resolve(), partial.resolve())
         members = [(name, path) for name, path in _members(directory) if path not in ours]
         framework = listing.framework_of(_opened(members), str(directory))
+        sizes = [path.stat().st_size for _, path in members]
         output.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as raw:
-                _write(raw, members)
+                _write(raw, members, Progress(say, "packed", sum(sizes)))
+            check(partial)
             partial.replace(output)
         finally:
             partial.unlink(missing_ok=True)
-        unpacked = sum(path.stat().st_size for _, path in members)
-        with output.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return Packed(output, framework, len(members), unpacked, output.stat().st_size, digest)
+        return _packed(output, framework, sizes)
     except OSError as error:
         raise ArchiveError(f"The archive of {directory} could not be made: {error}.") from error
+
+
+def packed_already(path: Path) -> Packed:
+    """An archive that somebody has made, held against the same rules. Raises ArchiveError."""
+    try:
+        with path.open("rb") as stream:
+            framework = listing.examine(stream, str(path))
+        with tarfile.open(path, "r:gz") as archive:
+            return _packed(path, framework, [member.size for member in archive if member.isfile()])
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error}.") from error
+
+
+def _packed(path: Path, framework: str, sizes: list[int]) -> Packed:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Packed(path, framework, len(sizes), sum(sizes), path.stat().st_size, digest)
 
 
 def _members(directory: Path) -> Iterator[tuple[str, Path]]:
@@ -98,7 +119,7 @@ def _opened(members: list[tuple[str, Path]]) -> Iterator[tuple[str, IO[bytes]]]:
             yield name, content
 
 
-def _write(raw: IO[bytes], members: list[tuple[str, Path]]) -> None:
+def _write(raw: IO[bytes], members: list[tuple[str, Path]], progress: Progress) -> None:
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION, fileobj=raw, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.GNU_FORMAT) as archive,
@@ -107,4 +128,5 @@ def _write(raw: IO[bytes], members: list[tuple[str, Path]]) -> None:
             member = tarfile.TarInfo(name)
             member.size, member.mtime, member.mode = path.stat().st_size, TIME, 0o644
             with path.open("rb") as stream:
-                archive.addfile(member, stream)
+                counted: Any = Counted(stream, progress)
+                archive.addfile(member, counted)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serving.settings import Settings
 
-NO_BOTO3 = "This command needs boto3, which the image leaves out: pip install 'boto3>=1.40' where you run it.\n"
+NO_BOTO3 = "This command needs boto3: run it on your own machine, after pip install 'boto3>=1.40'.\n"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,10 +37,14 @@ def _add_pack(parser: argparse.ArgumentParser) -> None:
 
 def _add_deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", required=True, metavar="URI", help="the image in ECR")
-    parser.add_argument("--model-data", required=True, metavar="S3|DIR", help="archive in S3, or a directory to pack")
+    parser.add_argument(
+        "--model-data", required=True, metavar="S3|DIR|FILE", help="archive in S3 or here, or a directory to pack"
+    )
     parser.add_argument("--role", required=True, metavar="ARN", help="the role that the container runs in")
     parser.add_argument("--instance-type", default="ml.c7g.xlarge", metavar="TYPE", help="default: ml.c7g.xlarge")
-    parser.add_argument("--instance-count", type=int, default=1, metavar="N")
+    parser.add_argument(
+        "--instance-count", type=int, metavar="N", help="to begin with (default: the MIN of --autoscale, else 1)"
+    )
     parser.add_argument("--env", type=_pair, nargs="+", action="extend", default=[], metavar="K=V")
     parser.add_argument("--tags", type=_pair, nargs="+", action="extend", default=[], metavar="K=V")
     parser.add_argument("--autoscale", type=_range, metavar="MIN:MAX", help="scale between so many instances")

@@ -10,6 +10,7 @@ from serving.cloud.session import Clients, told
 
 SAGEMAKER = "sagemaker"
 SCALING = "application-autoscaling"
+ROLLOUTS = frozenset({"create_endpoint", "update_endpoint"})
 # Columns of the printed program.
 WIDTH = 100
 
@@ -40,13 +41,14 @@ def as_code(calls: Sequence[Call], region: str) -> str:
     lines = ["import boto3", ""]
     names = {service: service.replace("-", "_") for service in dict.fromkeys(call.service for call in calls)}
     lines += [f"{name} = boto3.client({service!r}, region_name={region!r})" for service, name in names.items()]
-    waited = False
+    # The endpoint that is on its way by then: only one in service can be scaled.
+    awaited = ""
     for call in calls:
-        if call.service == SCALING and not waited:
-            # endpoint/NAME/variant/VARIANT
-            endpoint = call.parameters["ResourceId"].split("/")[1]
-            lines += ["", f"sagemaker.get_waiter('endpoint_in_service').wait(EndpointName={endpoint!r})"]
-            waited = True
+        if call.service == SCALING and awaited:
+            lines += ["", f"sagemaker.get_waiter('endpoint_in_service').wait(EndpointName={awaited!r})"]
+            awaited = ""
+        if call.method in ROLLOUTS:
+            awaited = call.parameters["EndpointName"]
         arguments = (f"    {name}={_indented(value)}," for name, value in call.parameters.items())
         lines += ["", f"{names[call.service]}.{call.method}(", *arguments, ")"]
     return "\n".join(lines)

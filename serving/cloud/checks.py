@@ -7,7 +7,10 @@ from serving.cloud import images, instances, listing, storage
 from serving.cloud.archives import SUFFIX
 from serving.cloud.deployment import OWNER_TAG, Deployment
 from serving.cloud.listing import ArchiveError
+from serving.cloud.progress import Say
 from serving.cloud.session import Clients, CloudError
+from serving.cloud.storage import Place
+from serving.settings import SettingError, from_environment
 
 # All from the API's own model (botocore).
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -18,7 +21,7 @@ LONGEST_VARIABLE = 1024  # characters of a name, and of a value
 ENVIRONMENT_BYTES = 32 * 1024
 
 
-def problems(clients: Clients, wanted: Deployment) -> list[str]:
+def problems(clients: Clients, wanted: Deployment, say: Say) -> list[str]:
     """Everything that is wrong, a line each; nothing was created to find it out.
 
     An archive that is yet to be uploaded was held against the same rules when it was packed.
@@ -30,7 +33,8 @@ def problems(clients: Clients, wanted: Deployment) -> list[str]:
         lambda: _environment(wanted),
         lambda: _scaling(wanted),
         lambda: images.problems(clients, wanted.image, architecture, multi_model=wanted.multi_model),
-        lambda: _model_data(clients, wanted),
+        lambda: _async_output(clients, wanted),
+        lambda: _model_data(clients, wanted, say),
     )
     for check in checks:
         try:
@@ -50,8 +54,6 @@ def _shapes(wanted: Deployment) -> Iterator[str]:
             f"--instance-type is {wanted.instance_type!r}: SageMaker has no endpoints on it. Take one of those "
             "that docs/deploying.md lists, or update boto3 if it is newer than that."
         )
-    if wanted.async_output and storage.place(wanted.async_output) is None:
-        yield f"--async is {wanted.async_output!r}: expected where answers are to be put, s3://BUCKET/PREFIX."
     if OWNER_TAG in wanted.tags:
         yield f"--tags {OWNER_TAG}: this tag is set by deploy itself. Leave it out."
 
@@ -66,36 +68,62 @@ def _environment(wanted: Deployment) -> Iterator[str]:
         longest = max(len(key), len(value))
         if longest > LONGEST_VARIABLE:
             yield f"--env {key[:60]}: {longest} characters; SageMaker takes {LONGEST_VARIABLE}. Shorten it."
+    try:
+        from_environment(variables)
+    except SettingError as error:
+        yield f"--env: {error}. The container would end at once."
     total = sum(len(key.encode()) + len(value.encode()) for key, value in variables.items())
     if total > ENVIRONMENT_BYTES:
         yield f"--env: {total} bytes in all; SageMaker takes {ENVIRONMENT_BYTES}. Put some into the model archive."
 
 
 def _scaling(wanted: Deployment) -> Iterator[str]:
-    if wanted.instance_count < 1:
+    if wanted.instance_count is not None and wanted.instance_count < 1:
         yield f"--instance-count is {wanted.instance_count}: expected 1 or more."
     if wanted.autoscale:
         least, most = wanted.autoscale
         if not 1 <= least <= most:
             yield f"--autoscale is {least}:{most}: expected MIN:MAX, with 1 <= MIN <= MAX."
+        elif wanted.instance_count is not None and not least <= wanted.instance_count <= most:
+            yield f"--instance-count is {wanted.instance_count}: expected one that --autoscale {least}:{most} allows."
         if wanted.target <= 0:
             yield "--autoscale needs --target, what one instance is to get: expected more than 0."
 
 
-def _model_data(clients: Clients, wanted: Deployment) -> Iterator[str]:
+def _async_output(clients: Clients, wanted: Deployment) -> Iterator[str]:
+    if not wanted.async_output:
+        return
+    where = storage.place(wanted.async_output)
+    if where is None:
+        yield f"--async is {wanted.async_output!r}: expected where answers are to be put, s3://BUCKET/PREFIX."
+    else:
+        storage.check_bucket(clients, where.bucket, "--async", listed=False)
+
+
+def _model_data(clients: Clients, wanted: Deployment, say: Say) -> Iterator[str]:
     uri = wanted.model_data
     where = storage.place(uri)
     if where is None:
         yield f"--model-data is {uri!r}: expected s3://BUCKET/…{SUFFIX}, or a directory to pack."
-    elif wanted.uploaded:
-        storage.check_bucket(clients, where.bucket)
-    elif wanted.multi_model:
+        return
+    if wanted.uploaded:
+        storage.check_bucket(clients, where.bucket, "the archive (--bucket names another)", listed=True)
+        return
+    storage.check_bucket(clients, where.bucket, "--model-data", listed=False)
+    if wanted.multi_model:
         if not uri.endswith("/"):
             yield f"--model-data is {uri!r}: --multi-model expects a prefix of archives, ending in a slash."
-        elif not storage.has_archives(clients, where):
+        elif (first := next(storage.archives_below(clients, where), None)) is None:
             yield f"No {SUFFIX} was found below {uri}: upload the models' archives there."
+        else:
+            # The others may be thousands, and come and go while the endpoint lives.
+            _examine(clients, first, say)
     elif not uri.endswith(SUFFIX):
         yield f"--model-data is {uri!r}: SageMaker unpacks only …{SUFFIX}. Rename or pack it."
     else:
-        with storage.stream(clients, where) as body:
-            listing.examine(body, uri)
+        _examine(clients, where, say)
+
+
+def _examine(clients: Clients, where: Place, say: Say) -> None:
+    with storage.stream(clients, where, say) as body:
+        listing.examine(body, where.uri)

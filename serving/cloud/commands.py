@@ -11,6 +11,7 @@ from typing import Any
 
 from serving.cloud import archives, calls, checks, deployment, endpoints, invocation, removal, scaling, storage
 from serving.cloud.archives import Packed
+from serving.cloud.calls import Call
 from serving.cloud.deployment import Deployment
 from serving.cloud.listing import ArchiveError
 from serving.cloud.rollout import Rollout
@@ -62,10 +63,19 @@ def _deploy(clients: Clients, options: argparse.Namespace) -> int:
 
 
 def _packed(options: argparse.Namespace, folder: Path) -> Packed | None:
-    """The archive of a directory that was given as model data."""
+    """The archive that is to be uploaded: one that is here already, or that of a directory."""
     if options.multi_model or "://" in options.model_data:
         return None
-    packed = archives.pack(Path(options.model_data), folder / "model.tar.gz")
+    given = Path(options.model_data)
+    if given.is_dir():
+        packed = archives.pack(given, folder / "model.tar.gz", _say)
+    elif given.is_file():
+        packed = archives.packed_already(given)
+    else:
+        raise ArchiveError(
+            f"--model-data is {options.model_data!r}, which is not here: expected a directory, an archive as `pack` "
+            "makes it, or s3://BUCKET/KEY."
+        )
     _say(packed.described)
     return packed
 
@@ -96,23 +106,28 @@ def _wanted(clients: Clients, options: argparse.Namespace, packed: Packed | None
 
 def _problems(clients: Clients, wanted: Deployment) -> list[str]:
     _say("checking image, archive, role, instance type and environment")
-    return checks.problems(clients, wanted)
+    return checks.problems(clients, wanted, _say)
 
 
 def _print_calls(clients: Clients, wanted: Deployment, form: str, *, ask: bool) -> None:
     """Those that would make the endpoint; with `ask`, those that would update it if there is one."""
-    if ask and endpoints.describe(clients, wanted.name):
-        scaled = bool(scaling.current(clients, wanted.name))
-        rollout = deployment.update(wanted, scaled=scaled)
-    else:
-        rollout = deployment.creation(wanted)
+    found = endpoints.describe(clients, wanted.name) if ask else None
+    rollout = _updating(clients, wanted, found) if found else [deployment.creation(wanted)]
     if wanted.uploaded:
         _say(f"The archive would be uploaded to {wanted.uploaded.uri} first.")
-    listed = [*deployment.parts(wanted), rollout, *deployment.scaling_calls(wanted)]
+    listed = [*deployment.parts(wanted), *rollout, *deployment.scaling_calls(wanted)]
     if form in ("json", "both"):
         sys.stdout.write(calls.as_json(listed) + "\n")
     if form in ("python", "both"):
         sys.stdout.write(calls.as_code(listed, clients.region) + "\n")
+
+
+def _updating(clients: Clients, wanted: Deployment, found: Mapping[str, Any]) -> list[Call]:
+    scaled = scaling.current(clients, wanted.name)
+    update = deployment.update(wanted, scaled=bool(scaled))
+    if scaled and endpoints.instance_type(clients, found["EndpointConfigName"]) != wanted.instance_type:
+        return [scaling.removal(wanted.name), update, *scaled]
+    return [update]
 
 
 def _invoke(clients: Clients, options: argparse.Namespace) -> int:
@@ -144,7 +159,8 @@ def _status(clients: Clients, options: argparse.Namespace) -> int:
             sys.stdout.write(f"scaled between {least} and {most} instances\n")
     if "FailureReason" in found:
         sys.stdout.write(f"{found['FailureReason']}\n")
-        sys.stdout.writelines(f"  {line}\n" for line in endpoints.last_log_lines(clients, options.name))
+        log = endpoints.last_log_lines(clients, options.name, found["CreationTime"])
+        sys.stdout.writelines(f"  {line}\n" for line in log)
     return 1 if found["EndpointStatus"] == endpoints.FAILED else 0
 
 

@@ -21,7 +21,7 @@ class Deployment:
 
     `model_data` is an archive's address, or with `multi_model` a prefix's; `uploaded` is the same as a place
     where the archive is ours to upload. `autoscale` is the least and the most instances, `target` what one of
-    them is to get. `suffix` is this run's own.
+    them is to get. `instance_count` is how many to begin with, if that was said. `suffix` is this run's own.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Deployment:
     role: str
     instance_type: str
     suffix: str
-    instance_count: int = 1
+    instance_count: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     autoscale: tuple[int, int] | None = None
     target: float = 0
@@ -38,6 +38,13 @@ class Deployment:
     multi_model: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     uploaded: Place | None = None
+
+    @property
+    def instances(self) -> int:
+        """How many instances to begin with: those that were asked for, else the least of `autoscale`, else one."""
+        if self.instance_count is not None:
+            return self.instance_count
+        return self.autoscale[0] if self.autoscale else 1
 
     @property
     def part_name(self) -> str:
@@ -62,7 +69,7 @@ def parts(deployment: Deployment) -> list[Call]:
         "VariantName": scaling.VARIANT,
         "ModelName": name,
         "InstanceType": deployment.instance_type,
-        "InitialInstanceCount": deployment.instance_count,
+        "InitialInstanceCount": deployment.instances,
     }
     tags = _tags(deployment)
     archive = [{"Key": ARCHIVE_TAG, "Value": deployment.uploaded.uri}] if deployment.uploaded else []

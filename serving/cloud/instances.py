@@ -1,6 +1,6 @@
 """Which processor is behind an instance type: botocore's own list, and AWS's naming rule.
 
-The rule: letters for the family, one digit for the generation, then `g` where the processor is a Graviton,
+The rule: letters for the family, digits for the generation, then `g` where the processor is a Graviton,
 then letters for what else is in it: `ml.c7gn.2xlarge`. `ml.g5.xlarge` begins with its `g` and is none.
 """
 
@@ -8,7 +8,7 @@ import re
 
 from botocore.session import Session
 
-GRAVITON = re.compile(r"ml\.(?P<family>[a-z]+)(?P<generation>\d)g(?P<extra>[a-z]*)\.(?P<size>\w+)")
+GRAVITON = re.compile(r"ml\.(?P<family>[a-z]+)(?P<generation>\d+)g(?P<extra>[a-z]*)\.(?P<size>\w+)")
 # NVIDIA's Grace beside its GPUs is an Arm processor too.
 GRACE = re.compile(r"ml\.p\d\w*-gb\d+\.\w+")
 AMD64, ARM64 = "amd64", "arm64"

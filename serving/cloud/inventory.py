@@ -7,7 +7,8 @@ from typing import Any
 from serving.cloud import storage
 from serving.cloud.calls import SAGEMAKER, Call
 from serving.cloud.deployment import ARCHIVE_TAG, OWNER_TAG, prefix
-from serving.cloud.endpoints import Say, tags
+from serving.cloud.endpoints import tags
+from serving.cloud.progress import Say
 from serving.cloud.session import Clients, CloudError
 
 

@@ -2,7 +2,7 @@
 
 from serving.cloud import endpoints, inventory, scaling
 from serving.cloud.calls import SAGEMAKER, Call
-from serving.cloud.endpoints import Say
+from serving.cloud.progress import Say
 from serving.cloud.session import Clients, CloudError
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from serving.cloud import deployment, endpoints, inventory, scaling, storage
 from serving.cloud.calls import SAGEMAKER, Call
 from serving.cloud.deployment import Deployment
-from serving.cloud.endpoints import IN_SERVICE, UNDER_WAY, Outcome, Pause, Say
+from serving.cloud.endpoints import IN_SERVICE, UNDER_WAY, Outcome, Pause
+from serving.cloud.progress import Say
 from serving.cloud.session import Clients, CloudError
 
 
@@ -85,7 +86,7 @@ class Rollout:
             self._make(deployment.creation(wanted), Call(SAGEMAKER, "delete_endpoint", {"EndpointName": wanted.name}))
             return
         self._scaled = scaling.current(self._clients, wanted.name)
-        if self._scaled and self._instance_type(old_config) != wanted.instance_type:
+        if self._scaled and endpoints.instance_type(self._clients, old_config) != wanted.instance_type:
             # SageMaker refuses to change the instance type of a variant that is being scaled.
             if not wait:
                 raise CloudError(
@@ -98,11 +99,6 @@ class Rollout:
         call = deployment.update(wanted, scaled=bool(self._scaled))
         self._say(f"{call.method} {wanted.name}")
         call.make(self._clients)
-
-    def _instance_type(self, config: str) -> str:
-        described = Call(SAGEMAKER, "describe_endpoint_config", {"EndpointConfigName": config}).make(self._clients)
-        found: str = described["ProductionVariants"][0]["InstanceType"]
-        return found
 
     def _restore_scaling(self) -> str:
         try:
@@ -124,13 +120,14 @@ class Rollout:
         try:
             outcome, reason = endpoints.await_outcome(self._clients, name, config, self._say, self._pause)
         except (CloudError, KeyboardInterrupt) as error:
-            raise CloudError(f"{error or 'Interrupted.'} The endpoint {name} goes on being made. {hint}") from error
+            raise CloudError(
+                f"{error or 'Interrupted.'} The endpoint {name} goes on being made.{self._unscaled_note()} {hint}"
+            ) from error
         if outcome is not Outcome.IN_SERVICE:
-            for line in endpoints.last_log_lines(self._clients, name):
-                self._say(f"  {line}")
+            self._tell_log()
             message = f"The endpoint {name} {outcome.value}: {reason.rstrip('.')}."
             if outcome is Outcome.OPEN or (outcome is Outcome.FAILED and not is_new):
-                raise CloudError(f"{message} It was left as it is. {hint}")
+                raise CloudError(f"{message} It was left as it is.{self._unscaled_note()} {hint}")
             left = self._take_back()
             named = f" Left behind: {'; '.join(left)}." if left else " All that this run made was removed."
             raise CloudError(message + named)
@@ -141,6 +138,26 @@ class Rollout:
         if left:
             raise CloudError(f"The endpoint {name} is in service, but this is left of what it was: {'; '.join(left)}.")
         self._say(f"{name} is in service.")
+
+    def _tell_log(self) -> None:
+        """The end of the log of an instance that this run's configuration has started."""
+        try:
+            since = endpoints.made_at(self._clients, self._wanted.part_name)
+        except CloudError as error:
+            self._say(f"  The container's log cannot be told from older ones: {error}")
+            return
+        for line in endpoints.last_log_lines(self._clients, self._wanted.name, since):
+            self._say(f"  {line}")
+
+    def _unscaled_note(self) -> str:
+        """What to say of the scaling, where it had to go and cannot be put back, for the endpoint is on its way."""
+        if not self._unscaled:
+            return ""
+        target = self._scaled[0].parameters
+        return (
+            f" Its scaling between {target['MinCapacity']} and {target['MaxCapacity']} instances was taken away for "
+            "this and is not back: deploy with --autoscale once it is in service."
+        )
 
     def _scale(self) -> None:
         # The former scaling first, if it had to go: what is asked for now takes its place, and other policies stay.

@@ -1,16 +1,20 @@
 """S3: addresses; reading, sending and removing single objects."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from botocore.exceptions import ClientError
+
+from serving.cloud.archives import SUFFIX
+from serving.cloud.progress import Counted, Progress, Say
 from serving.cloud.session import Clients, CloudError, told
 
-PERCENT = 100
-# Progress is told in steps of this many percent.
-STEP = 10
+# In which S3 tells where a bucket is, even to those who may not list it.
+REGION_HEADER = "x-amz-bucket-region"
 # What HeadObject says of a key that is not there; it has no body that could say more.
 ABSENT = "404"
 
@@ -42,12 +46,13 @@ def located(uri: str) -> Place:
 
 
 @contextmanager
-def stream(clients: Clients, where: Place) -> Iterator[IO[bytes]]:
-    """An object's bytes, to be read within the context. Raises CloudError, also where reading fails."""
+def stream(clients: Clients, where: Place, say: Say = lambda _: None) -> Iterator[IO[bytes]]:
+    """An object's bytes, to be read within the context; tells how far it is. Raises CloudError, also from reading."""
     with told(f"{where.uri} could not be read"):
-        body: Any = clients.client("s3").get_object(Bucket=where.bucket, Key=where.key)["Body"]
-        with body:
-            yield body
+        answer: Any = clients.client("s3").get_object(Bucket=where.bucket, Key=where.key)
+        with answer["Body"] as body:
+            counted: Any = Counted(body, Progress(say, f"read {where.uri},", answer["ContentLength"]))
+            yield counted
 
 
 def exists(clients: Clients, where: Place) -> bool:
@@ -69,34 +74,44 @@ def default_bucket(clients: Clients) -> str:
     return f"sagemaker-{clients.region}-{account}"
 
 
-def send(clients: Clients, path: Path, where: Place, say: Callable[[str], None]) -> None:
+def send(clients: Clients, path: Path, where: Place, say: Say) -> None:
     """Upload a file, telling how far it is. Raises CloudError."""
-    size, sent, last = path.stat().st_size, 0, 0
-
-    def progress(more: int) -> None:
-        nonlocal sent, last
-        sent += more
-        percent = sent * PERCENT // max(size, 1)
-        if percent >= last + STEP:
-            last = percent - percent % STEP
-            say(f"uploaded {last} % of {size:,} bytes")
-
+    size = path.stat().st_size
     say(f"uploading {where.uri}")
     with told(f"{path} could not be uploaded to {where.uri}"):
+        progress = Progress(say, "uploaded", size)
         clients.client("s3").upload_file(str(path), where.bucket, where.key, Callback=progress)
+    say(f"uploaded {size:,} bytes")
 
 
-def has_archives(clients: Clients, where: Place) -> bool:
-    """Whether a prefix holds an archive among its first thousand objects. Raises CloudError."""
+def archives_below(clients: Clients, where: Place) -> Iterator[Place]:
+    """The archives below a prefix. Raises CloudError."""
     with told(f"{where.uri} could not be listed"):
-        listed = clients.client("s3").list_objects_v2(Bucket=where.bucket, Prefix=where.key)
-    return any(found["Key"].endswith(".tar.gz") for found in listed.get("Contents", []))
+        pages = clients.client("s3").get_paginator("list_objects_v2").paginate(Bucket=where.bucket, Prefix=where.key)
+        for page in pages:
+            for found in page.get("Contents", []):
+                if found["Key"].endswith(SUFFIX):
+                    yield Place(where.bucket, found["Key"])
 
 
-def check_bucket(clients: Clients, bucket: str) -> None:
-    """Raises CloudError unless the bucket is there and may be used."""
-    with told(f"The bucket {bucket}, for the archive (--bucket names another), cannot be used"):
-        clients.client("s3").head_bucket(Bucket=bucket)
+def check_bucket(clients: Clients, bucket: str, purpose: str, *, listed: bool) -> None:
+    """Raises CloudError unless the bucket, which is for `purpose`, is there and in the endpoint's region.
+
+    `listed` says that this identity has to be allowed to list it; to read an object it has not.
+    """
+    with told(f"The bucket {bucket}, for {purpose}, cannot be used"):
+        try:
+            answer: Any = clients.client("s3").head_bucket(Bucket=bucket)
+        except ClientError as error:
+            answer = error.response
+            if listed or answer["ResponseMetadata"].get("HTTPStatusCode") != HTTPStatus.FORBIDDEN:
+                raise
+    region = answer["ResponseMetadata"].get("HTTPHeaders", {}).get(REGION_HEADER, clients.region)
+    if region != clients.region:
+        raise CloudError(
+            f"The bucket {bucket}, for {purpose}, is in {region}: expected the endpoint's region, {clients.region}. "
+            f"Take a bucket there, or deploy with --region {region}."
+        )
 
 
 def remove(clients: Clients, uri: str) -> None:

@@ -82,4 +82,4 @@ def _failure(text: str, folder: Path) -> ArchiveError:
     """With the server's own words; where it has none but its log, with the end of that."""
     words = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("{"))
     said = (words or text).strip().replace(str(folder), "the archive")[-ERROR_LIMIT:]
-    return ArchiveError(f"The model was packed, but is not served: {said}")
+    return ArchiveError(f"The model is not served, so no archive was made (--no-load makes one all the same): {said}")

@@ -29,10 +29,15 @@ INSTEAD = (
 
 
 def locate(settings: Settings) -> Script | None:
-    """The script, None where there is none. Raises ModelLoadError for one that was named and is not there."""
+    """The script, None where there is none. Raises ModelLoadError for one that was named and is not there.
+
+    One that is named as it would be looked for anyway may be missing: the SageMaker SDK's ModelBuilder names it for
+    every archive, with a script or without.
+    """
     folder = _folder(settings)
-    script = script_in(folder, settings.script_program or SCRIPT)
-    if script is None and settings.script_program:
+    name = settings.script_program or SCRIPT
+    script = script_in(folder, name)
+    if script is None and settings.script_program and (folder, name) != (settings.model_dir / FOLDER, SCRIPT):
         raise ModelLoadError(
             f"SAGEMAKER_PROGRAM is {settings.script_program!r}, and {folder} has no such file. Expected: the script's "
             "file name, in code/ of the archive or where SAGEMAKER_SUBMIT_DIRECTORY points."

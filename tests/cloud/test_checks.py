@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
 from botocore.session import Session
 
@@ -15,7 +16,7 @@ WANTED = Deployment("digits", IMAGE, MODEL, ROLE, "ml.c7g.xlarge", "0" * 8)
 
 
 def problems(aws: Account, **changed: object) -> list[str]:
-    return checks.problems(aws.clients, replace(WANTED, **changed))  # type: ignore[arg-type]
+    return checks.problems(aws.clients, replace(WANTED, **changed), lambda _: None)  # type: ignore[arg-type]
 
 
 def test_what_is_right_has_no_problems(aws: Account) -> None:
@@ -63,12 +64,20 @@ def test_the_limits_are_those_of_the_apis_own_model() -> None:
         ({"model_data": "model.tar.gz"}, "expected s3://BUCKET/"),
         ({"model_data": "s3://bucket/models/"}, "SageMaker unpacks only"),
         ({"model_data": "s3://bucket/gone.tar.gz"}, "s3://bucket/gone.tar.gz could not be read: NoSuchKey"),
-        ({"model_data": "s3://nowhere/model.tar.gz"}, "NoSuchBucket"),
+        ({"model_data": "s3://nowhere/model.tar.gz"}, "The bucket nowhere, for --model-data, cannot be used: 404"),
+        ({"async_output": "s3://nowhere/queue"}, "The bucket nowhere, for --async, cannot be used: 404"),
+        ({"model_data": "s3://elsewhere/model.tar.gz"}, "is in us-east-2: expected the endpoint's region, eu-west-1."),
+        ({"async_output": "s3://elsewhere/queue"}, "The bucket elsewhere, for --async, is in us-east-2"),
+        ({"environment": {"SERVING_BATCH": "perhaps"}}, "--env: SERVING_BATCH is 'perhaps'; it takes on or off."),
+        ({"instance_count": 5, "autoscale": (1, 4), "target": 1.0}, "expected one that --autoscale 1:4 allows"),
+        ({"instance_count": 1, "autoscale": (2, 4), "target": 1.0}, "expected one that --autoscale 2:4 allows"),
         ({"multi_model": True}, "expects a prefix of archives, ending in a slash"),
         ({"multi_model": True, "model_data": "s3://bucket/none/"}, "No .tar.gz was found below s3://bucket/none/"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(aws: Account, changed: dict[str, object], reason: str) -> None:
+    other = boto3.client("s3", region_name="us-east-2")
+    other.create_bucket(Bucket="elsewhere", CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
     found = problems(aws, **changed)
     (line,) = [line for line in found if reason in line]
     assert "\n" not in line
@@ -109,6 +118,21 @@ def test_a_prefix_of_archives_is_what_many_models_need(aws: Account) -> None:
     label = {images.MULTI_MODEL_LABEL: "true"}
     aws.push_list("1.0", aws.push("1.0-arm64", "arm64", label))
     assert problems(aws, multi_model=True, model_data="s3://bucket/models/") == []
+
+
+def test_one_of_many_models_is_looked_into(aws: Account) -> None:
+    aws.push_list("1.0", aws.push("1.0-arm64", "arm64", {images.MULTI_MODEL_LABEL: "true"}))
+    # More than S3 lists at once, before the first archive.
+    for number in range(1001):
+        aws.put(f"many/{number:04}.txt")
+    aws.put("many/9.tar.gz", archive("model.pt"))
+    (line,) = problems(aws, multi_model=True, model_data="s3://bucket/many/")
+    assert line.startswith("s3://bucket/many/9.tar.gz: No model was found in the archive")
+
+
+def test_a_bucket_that_may_not_be_listed_is_read_all_the_same(aws: Account) -> None:
+    aws.refuse("HeadBucket", "403", "Forbidden", status=403)
+    assert problems(aws) == []
 
 
 def test_all_that_is_wrong_is_told_at_once(aws: Account, deploy: Command, tmp_path: Path) -> None:

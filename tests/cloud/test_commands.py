@@ -54,6 +54,20 @@ def test_a_dry_run_of_an_update_prints_the_update(aws: Account, deploy: Command)
     assert "sagemaker.update_endpoint(" in program
 
 
+def test_the_printed_program_of_another_instance_type_runs_too(
+    aws: Account, deploy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    deploy(*SCALE)
+    done = deploy("--dry-run", "python", "--instance-type", "ml.c8g.large")
+    assert done.status == 0, done.err
+    exec(compile(done.out, "printed", "exec"), {})  # noqa: S102 (this is the promise)
+    assert aws.sagemaker.made()[-1] == "UpdateEndpoint"
+    (config,) = [each for each in aws.sagemaker.held["endpoint-config"].values() if each["Made"] and "c8g" in str(each)]
+    assert aws.sagemaker.held["endpoint"]["digits"]["EndpointConfigName"] == config["EndpointConfigName"]
+    assert (scaled()[0]["MinCapacity"], scaled()[0]["MaxCapacity"]) == (1, 4)
+
+
 def test_a_dry_run_without_checks_asks_nobody(aws: Account, deploy: Command) -> None:
     done = deploy("--dry-run", "json", "--no-check")
     assert done.status == 0
@@ -89,8 +103,9 @@ def test_status_tells_what_there_is(aws: Account, deploy: Command, command: Comm
 
 def test_status_of_a_failed_endpoint_tells_why(aws: Account, deploy: Command, command: Command) -> None:
     aws.sagemaker.outcome, aws.sagemaker.polls = "Failed", 0
-    aws.log("digits", "the model is broken")
     deploy("--no-wait")
+    aws.log_group("digits")
+    aws.log("digits", "the model is broken")
     done = command("status", "--name", "digits")
     assert done.status == 1
     assert "digits: Failed" in done.out
@@ -106,6 +121,7 @@ def test_delete_removes_what_deploy_made_and_nothing_else(aws: Account, deploy: 
     for kind in ("model", "endpoint-config"):
         aws.sagemaker.held[kind] |= {"digits-2": theirs, "my-digits-00000000": {}}
     aws.sagemaker.held["endpoint"]["digits-2"] = {"Status": "InService", "EndpointConfigName": "digits-2"}
+    aws.log_group("digits")
     aws.log("digits", "a line")
     done = command("delete", "--name", "digits")
     assert done.status == 0, done.err
@@ -152,6 +168,15 @@ def test_delete_of_an_endpoint_on_its_way_leaves_and_names_all(aws: Account, dep
     assert f"So this is left, too: {name}, {name}, s3://bucket/graviton-serving/digits/" in done.err
     assert all(aws.sagemaker.held.values())
     assert aws.keys() == keys
+
+
+def test_delete_removes_an_endpoint_that_is_stuck_in_failed(aws: Account, deploy: Command, command: Command) -> None:
+    aws.sagemaker.outcome, aws.sagemaker.polls = "Failed", 0
+    deploy("--no-wait", "--model-data", "examples/digits/model", "--bucket", BUCKET)
+    assert command("status", "--name", "digits").status == 1
+    assert command("delete", "--name", "digits").status == 0
+    assert not any(aws.sagemaker.held.values())
+    assert aws.keys() == {"models/model.tar.gz"}
 
 
 def test_delete_names_what_it_could_not_remove(aws: Account, deploy: Command, command: Command) -> None:

@@ -64,3 +64,17 @@ def test_the_table_follows_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_pages_table_is_the_programs_own() -> None:
     assert table() in (ROOT / "docs/deploying.md").read_text()
+
+
+def test_the_readmes_table_has_every_family_with_its_cores_and_memory() -> None:
+    found = gravitons(endpoint_types())
+    readme = (ROOT / "README.md").read_text()
+    for processor in sorted({each.processor.name for each in found}):
+        (row,) = [line for line in readme.splitlines() if f"| {processor} (" in line]
+        families, chip, cores, memory, _ = row.strip("| ").split(" | ")
+        own = [each for each in found if each.processor.name == processor]
+        assert families.split(", ") == sorted({each.family.removeprefix("ml.") for each in own})
+        assert chip == f"{processor} ({own[0].processor.core})"
+        assert cores == f"{min(each.cores for each in own)} to {max(each.cores for each in own)}"
+        kinds = sorted({(each.family[len("ml.")], each.memory // each.cores) for each in own})
+        assert memory == ", ".join(f"{kind} {size}" for kind, size in kinds)

@@ -44,8 +44,19 @@ def test_a_model_that_does_not_load_is_told(folder: Path, capsys: pytest.Capture
     (folder / "model.onnx").write_bytes(b"no model")
     status, err = packed(capsys, folder)
     assert status == 1
-    assert "The model was packed, but is not served" in err
+    assert "The model is not served, so no archive was made" in err
     assert "the archive/model.onnx" in err
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_an_archive_that_was_there_outlives_one_that_is_not_served(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert packed(capsys, folder)[0] == 0
+    before = (folder.parent / "model.tar.gz").read_bytes()
+    (folder / "model.onnx").write_bytes(b"no model")
+    assert packed(capsys, folder)[0] == 1
+    assert (folder.parent / "model.tar.gz").read_bytes() == before
 
 
 def test_a_model_that_refuses_synthetic_inputs_is_told_to_be_untried(
@@ -53,7 +64,7 @@ def test_a_model_that_refuses_synthetic_inputs_is_told_to_be_untried(
 ) -> None:
     onnx_models.poison(folder / "model.onnx")
     monkeypatch.setattr("serving.cloud.tryout.children.command", lambda *_: [sys.executable, "-c", NOT_RUN])
-    assert packed(capsys, folder)[1].endswith("The model loads, but was not run: it would not.\n")
+    assert "The model loads, but was not run: it would not.\n" in packed(capsys, folder)[1]
 
 
 NOT_RUN = """print('{"batching": {"warmed_rows": [], "reason": "it would not"}}')"""

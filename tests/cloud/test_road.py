@@ -91,6 +91,8 @@ def test_the_policy_allows_every_call_that_is_made_and_no_other(
     assert command(*invoke).status == 1
     assert command("delete", "--name", "digits").status == 0
     aws.sagemaker.outcome = "Failed"
+    aws.sagemaker.now = lambda: 0
+    aws.log_group("digits")
     aws.log("digits", "a line")
     assert deploy().status == 1
     (text,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

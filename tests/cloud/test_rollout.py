@@ -1,5 +1,7 @@
 """`deploy`: an endpoint is made, updated without downtime, or all of it taken back; what is left is named."""
 
+import re
+import time
 from pathlib import Path
 
 import boto3
@@ -9,6 +11,7 @@ from assets import onnx_models
 from cloud.conftest import Command
 from harness.aws import BUCKET, IMAGE, MODEL, ROLE, Account
 from harness.sagemaker import REGION, REQUEST, scaled
+from serving.cloud import archives
 
 SCALE = ("--autoscale", "1:4", "--target", "600")
 
@@ -65,7 +68,7 @@ def test_a_directory_is_packed_and_uploaded_and_its_model_knows_where_to(
 ) -> None:
     done = deploy("--model-data", str(folder), "--bucket", BUCKET)
     assert done.status == 0, done.err
-    assert "uploaded 100 %" in done.err
+    assert re.search(r"\nuploaded [\d,]+ bytes\n", done.err)
     (key,) = aws.keys() - {"models/model.tar.gz"}
     assert key.startswith("graviton-serving/digits/")
     model = aws.sagemaker.last("CreateModel")
@@ -192,7 +195,8 @@ def test_an_endpoint_that_fails_is_removed_with_its_logs_last_lines_told(
     aws: Account, deploy: Command, folder: Path
 ) -> None:
     aws.sagemaker.outcome = "Failed"
-    aws.log("digits", *(f"line {number}" for number in range(30)))
+    aws.log_group("digits")
+    writes_when(aws, "CreateEndpoint", *(f"line {number}" for number in range(30)))
     before = aws.keys()
     done = deploy("--model-data", str(folder), "--bucket", BUCKET)
     assert done.status == 1
@@ -206,17 +210,67 @@ def test_an_endpoint_that_fails_is_removed_with_its_logs_last_lines_told(
     assert aws.keys() == before
 
 
+def writes_when(aws: Account, operation: str, *lines: str, stream: str = "AllTraffic/i-1") -> None:
+    """Have the container write, once the operation is called."""
+
+    def written(called: str) -> None:
+        if called == operation:
+            aws.log("digits", *lines, stream=stream)
+
+    aws.sagemaker.before = written
+
+
 def test_a_log_that_cannot_be_read_does_not_hide_the_failure(aws: Account, deploy: Command) -> None:
     aws.sagemaker.outcome = "Failed"
+    aws.refuse("DescribeLogStreams", "AccessDeniedException", "You may not")
     done = deploy()
-    assert "The container's log cannot be read: logs describe_log_streams: ResourceNotFoundException" in done.err
+    assert "The container's log cannot be read: logs describe_log_streams: AccessDeniedException" in done.err
     assert "did not pass the ping health check" in done.err
 
 
-def test_a_container_that_has_written_nothing_is_told(aws: Account, deploy: Command) -> None:
+@pytest.mark.parametrize("group", [True, False], ids=("a group", "no group"))
+def test_a_container_that_has_written_nothing_is_told(aws: Account, deploy: Command, *, group: bool) -> None:
+    aws.sagemaker.outcome = "Failed"
+    if group:
+        aws.log_group("digits")
+    assert "  The container has written nothing: see in the reason above" in deploy().err
+
+
+def test_the_log_of_an_endpoint_that_had_the_name_before_is_not_told(aws: Account, deploy: Command) -> None:
     aws.sagemaker.outcome = "Failed"
     aws.log_group("digits")
-    assert "  The container has written nothing.\n" in deploy().err
+    aws.log("digits", "a line of old")
+    aws.sagemaker.now = lambda: time.time() + 60
+    done = deploy()
+    assert "a line of old" not in done.err
+    assert "The container has written nothing" in done.err
+
+
+def until_the_next_millisecond() -> None:
+    """In milliseconds CloudWatch tells which was made first."""
+    before = int(time.time() * 1000)
+    while int(time.time() * 1000) <= before:
+        pass
+
+
+def test_of_several_logs_that_of_the_newest_instance_is_told(aws: Account, deploy: Command) -> None:
+    deploy()
+    aws.log_group("digits")
+    aws.log("digits", "the old instance serves", stream="AllTraffic/i-old")
+    until_the_next_millisecond()
+    aws.log("digits", "the new instance fails", stream="AllTraffic/i-new")
+    aws.log("digits", "the queue's own", stream="AllTraffic/i-new/data-log")
+    # Its last line is the latest of all.
+    until_the_next_millisecond()
+    logs = boto3.client("logs", region_name=REGION)
+    late = [{"timestamp": int(time.time() * 1000) + 9, "message": "the old instance still serves"}]
+    group = "/aws/sagemaker/Endpoints/digits"
+    logs.put_log_events(logGroupName=group, logStreamName="AllTraffic/i-old", logEvents=late)
+    aws.sagemaker.now = lambda: 0
+    aws.sagemaker.outcome = "RolledBack"
+    done = deploy()
+    assert "  the new instance fails\n" in done.err
+    assert "still serves" not in done.err
 
 
 def test_an_update_that_is_rolled_back_leaves_what_was(aws: Account, deploy: Command, folder: Path) -> None:
@@ -419,6 +473,70 @@ def test_what_an_update_could_not_remove_is_named(aws: Account, deploy: Command)
     done = deploy()
     assert done.status == 1
     assert f"is in service, but this is left of what it was: model {old} (" in done.err
+
+
+@pytest.mark.parametrize("outcome", ["Failed", "UpdateRollbackFailed"])
+def test_scaling_that_went_for_an_update_that_ends_badly_is_named(aws: Account, deploy: Command, outcome: str) -> None:
+    deploy(*SCALE)
+    aws.sagemaker.outcome = outcome
+    done = deploy("--instance-type", "ml.c8g.large")
+    assert done.status == 1
+    assert "Its scaling between 1 and 4 instances was taken away for this and is not back" in done.err
+    assert not scaled()
+
+
+def test_scaling_that_went_for_an_update_that_is_interrupted_is_named(aws: Account, deploy: Command) -> None:
+    deploy(*SCALE)
+
+    def interrupt(operation: str) -> None:
+        if operation == "DescribeEndpoint" and "UpdateEndpoint" in aws.sagemaker.made():
+            raise KeyboardInterrupt
+
+    aws.sagemaker.before = interrupt
+    done = deploy("--instance-type", "ml.c8g.large")
+    assert done.status == 1
+    assert "goes on being made. Its scaling between 1 and 4 instances was taken away" in done.err
+
+
+def test_a_state_that_lasts_is_told_each_minute(aws: Account, deploy: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(0, 10_000, 25))
+    monkeypatch.setattr("serving.cloud.endpoints.time.monotonic", lambda: float(next(ticks)))
+    aws.sagemaker.polls = 8
+    done = deploy()
+    assert done.status == 0, done.err
+    told = [line for line in done.err.splitlines() if line.endswith("Creating")]
+    assert 3 <= len(told) <= 4
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [((), 1), (("--instance-count", "2"), 2), (SCALE, 1), (("--autoscale", "3:4", "--target", "9"), 3)],
+)
+def test_an_endpoint_begins_with_as_many_instances_as_it_may_have(
+    aws: Account, deploy: Command, options: tuple[str, ...], count: int
+) -> None:
+    assert deploy(*options).status == 0
+    (variant,) = aws.sagemaker.last("CreateEndpointConfig")["ProductionVariants"]
+    assert variant["InitialInstanceCount"] == count
+
+
+def test_an_archive_that_is_here_is_uploaded(aws: Account, deploy: Command, folder: Path, tmp_path: Path) -> None:
+    packed = archives.pack(folder, tmp_path / "mine.tar.gz", lambda _: None)
+    done = deploy("--model-data", str(packed.path), "--bucket", BUCKET)
+    assert done.status == 0, done.err
+    where = f"graviton-serving/digits/{packed.sha256}/model.tar.gz"
+    assert aws.s3.get_object(Bucket=BUCKET, Key=where)["Body"].read() == packed.path.read_bytes()
+    # Packed by itself, it is the same model.
+    assert "uploading" not in deploy("--model-data", str(folder), "--bucket", BUCKET).err
+
+
+def test_model_data_that_is_not_here_is_told(aws: Account, deploy: Command, tmp_path: Path) -> None:
+    done = deploy("--model-data", str(tmp_path / "none"))
+    assert done.status == 1
+    assert "which is not here: expected a directory, an archive as `pack` makes it, or s3://BUCKET/KEY." in done.err
+    (tmp_path / "no.tar.gz").write_bytes(b"no archive")
+    assert "no.tar.gz cannot be read as .tar.gz" in deploy("--model-data", str(tmp_path / "no.tar.gz")).err
+    assert aws.sagemaker.made() == []
 
 
 def test_throttling_is_waited_out(aws: Account, deploy: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import os
 import tarfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from time import time
 from typing import Final
@@ -55,7 +55,7 @@ class Account:
         self.blobs: dict[str, bytes] = {}
         # Those that the program has asked for, by service.
         self.operations: set[tuple[str, str]] = set()
-        self._refusals: dict[str, list[tuple[str, str]]] = {}
+        self._refusals: dict[str, list[tuple[str, str, int]]] = {}
         self.s3 = boto3.client("s3", region_name=REGION)
         self.ecr = boto3.client("ecr", region_name=REGION)
 
@@ -89,21 +89,22 @@ class Account:
         return digest
 
     def log_group(self, endpoint: str) -> str:
-        """The place for the logs of an endpoint."""
-        group = f"/aws/sagemaker/Endpoints/{endpoint}"
-        boto3.client("logs", region_name=REGION).create_log_group(logGroupName=group)
+        """The place for the logs of an endpoint, which outlives it."""
+        group, logs = f"/aws/sagemaker/Endpoints/{endpoint}", boto3.client("logs", region_name=REGION)
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
         return group
 
-    def log(self, endpoint: str, *lines: str) -> None:
-        """What a container of an endpoint has written."""
-        logs, group = boto3.client("logs", region_name=REGION), self.log_group(endpoint)
-        logs.create_log_stream(logGroupName=group, logStreamName="AllTraffic/i-1")
+    def log(self, endpoint: str, *lines: str, stream: str = "AllTraffic/i-1") -> None:
+        """What a container of an endpoint has written; the group has to be there."""
+        logs, group = boto3.client("logs", region_name=REGION), f"/aws/sagemaker/Endpoints/{endpoint}"
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
         events = [{"timestamp": int(time() * 1000) + at, "message": line} for at, line in enumerate(lines)]
-        logs.put_log_events(logGroupName=group, logStreamName="AllTraffic/i-1", logEvents=events)
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
-    def refuse(self, operation: str, code: str, message: str, times: int = 1) -> None:
+    def refuse(self, operation: str, code: str, message: str, times: int = 1, status: int = 400) -> None:
         """Refuse the next calls of an operation of any service but SageMaker's."""
-        self._refusals.setdefault(operation, []).extend([(code, message)] * times)
+        self._refusals.setdefault(operation, []).extend([(code, message, status)] * times)
 
     def answer(self, request: AWSPreparedRequest, event_name: str, **_more: object) -> AWSResponse | None:
         """Answer a request instead of AWS: botocore's handler of `before-send`."""
@@ -121,11 +122,14 @@ class Account:
         answer: AWSResponse | None = moto_answers(event_name, request)
         return answer
 
-    def _refusal(self, request: AWSPreparedRequest, service: str, code: str, message: str) -> AWSResponse:
+    def _refusal(self, request: AWSPreparedRequest, service: str, code: str, message: str, status: int) -> AWSResponse:
         body = json.dumps({"__type": code, "message": message})
         if service == "s3":
             body = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{REQUEST}</RequestId></Error>"
-        return AWSResponse(request.url, 400, {"x-amzn-RequestId": REQUEST}, Raw(body.encode()))
+        elif service == "iam":
+            error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            body = f"<ErrorResponse>{error}<RequestId>{REQUEST}</RequestId></ErrorResponse>"
+        return AWSResponse(request.url, status, {"x-amzn-RequestId": REQUEST}, Raw(body.encode()))
 
     def _forget_policies(self) -> None:
         """A target's policies go with it, which moto leaves out."""
@@ -150,6 +154,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         monkeypatch.setenv(name, value)
     # Parsing AWS's models takes longer than all else here.
     monkeypatch.setattr("botocore.session.create_loader", shared_loader)
+    # No session with these keys is to outlive the account.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with mock_aws(config={"core": {"mock_credentials": False}}):
         held = Account()
         others = [entry for entry in botocore.handlers.BUILTIN_HANDLERS if entry[1] is not moto_answers]

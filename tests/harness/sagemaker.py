@@ -7,9 +7,10 @@ they come here; answers are held against it, too.
 """
 
 import json
+import time
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -18,7 +19,6 @@ from botocore.validate import validate_parameters
 
 REGION: Final = "eu-west-1"
 ARN: Final = f"arn:aws:sagemaker:{REGION}:123456789012"
-NOW: Final = 1_800_000_000
 REQUEST: Final = "11111111-2222-3333-4444-555555555555"
 # What becomes of an endpoint on its way, and the words that AWS finds for the bad cases.
 ENDS: Final = {
@@ -41,6 +41,22 @@ class RefusedError(Exception):
         self.code = code
 
 
+class Hosts(Protocol):
+    """What runs a model's containers, where any are run at all."""
+
+    def start(self, container: Document) -> None:
+        """Start one of what `create_model` got."""
+
+    def state(self, endpoint: str) -> str:
+        """Of the one that was started last: empty while it starts, InService or Failed."""
+
+    def invoke(self, headers: Document, body: bytes) -> tuple[bytes, str]:
+        """Its answer and its type."""
+
+    def stop(self) -> None:
+        """Stop what runs."""
+
+
 class Raw(BytesIO):
     """A body as botocore's HTTP session gives it."""
 
@@ -58,6 +74,9 @@ class SageMaker:
         self.polls = 1
         self.answer = b"[]"
         self.before: Callable[[str], None] = lambda _: None
+        self.fleet: Hosts | None = None
+        # In whole seconds, so that nothing is told to be made after what followed it.
+        self.now: Callable[[], float] = lambda: int(time.time())
         self._refusals: dict[str, list[RefusedError]] = {}
         session = Session()
         self._models = {name: session.get_service_model(name) for name in ("sagemaker", "sagemaker-runtime")}
@@ -86,7 +105,10 @@ class SageMaker:
             if self._refusals.get(operation):
                 raise self._refusals[operation].pop(0)
             if operation == "InvokeEndpoint":
-                return AWSResponse(request.url, 200, headers, Raw(self.answer))
+                answered = self.answer
+                if self.fleet:
+                    answered, headers["Content-Type"] = self.fleet.invoke(given, given["body"])
+                return AWSResponse(request.url, 200, headers, Raw(answered))
             answer = getattr(self, f"_{operation}")(given)
             if service == "sagemaker":
                 shape = self._models[service].operation_model(operation).output_shape
@@ -109,7 +131,7 @@ class SageMaker:
     def _add(self, kind: str, name: str, given: Document) -> str:
         if name in self.held[kind]:
             raise RefusedError(f'Cannot create already existing {kind} "{ARN}:{kind}/{name}".')
-        self.held[kind][name] = given
+        self.held[kind][name] = given | {"Made": self.now()}
         return f"{ARN}:{kind}/{name}"
 
     def _CreateModel(self, given: Document) -> Document:  # noqa: N802 (AWS's name)
@@ -121,7 +143,7 @@ class SageMaker:
         return {"EndpointConfigArn": self._add("endpoint-config", given["EndpointConfigName"], given)}
 
     def _CreateEndpoint(self, given: Document) -> Document:  # noqa: N802
-        self._find("endpoint-config", given["EndpointConfigName"])
+        self._start(self._find("endpoint-config", given["EndpointConfigName"]))
         arn = self._add("endpoint", given["EndpointName"], given | {"Status": "Creating", "Polls": self.polls})
         return {"EndpointArn": arn}
 
@@ -136,6 +158,7 @@ class SageMaker:
             raise RefusedError(
                 "The variant(s) must be deregistered as a scalable target before updating instance type."
             )
+        self._start(new)
         endpoint |= {"Status": "Updating", "Polls": self.polls, "Next": given["EndpointConfigName"]}
         return {"EndpointArn": f"{ARN}:endpoint/{given['EndpointName']}"}
 
@@ -143,7 +166,9 @@ class SageMaker:
         endpoint = self._find("endpoint", given["EndpointName"])
         if endpoint["Status"] in {"Creating", "Updating"}:
             endpoint["Polls"] -= 1
-            if endpoint["Polls"] < 0:
+            if self.fleet:
+                self._follow(self.fleet, endpoint)
+            elif endpoint["Polls"] < 0:
                 self._arrive(endpoint)
         config = self.held["endpoint-config"].get(endpoint["EndpointConfigName"], {})
         told = {
@@ -151,8 +176,8 @@ class SageMaker:
             "EndpointArn": f"{ARN}:endpoint/{given['EndpointName']}",
             "EndpointStatus": endpoint["Status"],
             "EndpointConfigName": endpoint["EndpointConfigName"],
-            "CreationTime": NOW,
-            "LastModifiedTime": NOW,
+            "CreationTime": endpoint.get("Made", 0),
+            "LastModifiedTime": endpoint.get("Made", 0),
         }
         if "Reason" in endpoint:
             told["FailureReason"] = endpoint["Reason"]
@@ -164,6 +189,18 @@ class SageMaker:
             told["ProductionVariants"] = [variant | {"CurrentInstanceCount": 1, "DesiredInstanceCount": 2}]
         return told
 
+    def _start(self, config: Document) -> None:
+        if self.fleet:
+            model = self._find("model", config["ProductionVariants"][0]["ModelName"])
+            self.fleet.start(model["PrimaryContainer"])
+
+    def _follow(self, hosts: Hosts, endpoint: Document) -> None:
+        state = hosts.state(endpoint["EndpointName"])
+        if state:
+            updating = endpoint["Status"] == "Updating"
+            self.outcome = "RolledBack" if state == "Failed" and updating else state
+            self._arrive(endpoint)
+
     def _arrive(self, endpoint: Document) -> None:
         endpoint["Status"] = {"RolledBack": "InService"}.get(self.outcome, self.outcome)
         if ENDS[self.outcome]:
@@ -174,13 +211,15 @@ class SageMaker:
     def _DescribeEndpointConfig(self, given: Document) -> Document:  # noqa: N802
         config = self._find("endpoint-config", given["EndpointConfigName"])
         arn = f"{ARN}:endpoint-config/{given['EndpointConfigName']}"
-        told = {key: value for key, value in config.items() if key != "Tags"}
-        return told | {"EndpointConfigArn": arn, "CreationTime": NOW}
+        told = {key: value for key, value in config.items() if key not in {"Tags", "Made"}}
+        return told | {"EndpointConfigArn": arn, "CreationTime": config["Made"]}
 
     def _DeleteEndpoint(self, given: Document) -> Document:  # noqa: N802
         if self._find("endpoint", given["EndpointName"])["Status"] in {"Creating", "Updating"}:
             raise RefusedError("Cannot update in-progress endpoint.")
         del self.held["endpoint"][given["EndpointName"]]
+        if self.fleet:
+            self.fleet.stop()
         return {}
 
     def _DeleteEndpointConfig(self, given: Document) -> Document:  # noqa: N802
@@ -204,7 +243,7 @@ class SageMaker:
         names = [name for name in sorted(self.held[kind]) if given["NameContains"] in name]
         at = int(given.get("NextToken", "0"))
         found = [
-            {f"{part}Name": name, f"{part}Arn": f"{ARN}:{kind}/{name}", "CreationTime": NOW} for name in names[at:][:1]
+            {f"{part}Name": name, f"{part}Arn": f"{ARN}:{kind}/{name}", "CreationTime": 0} for name in names[at:][:1]
         ]
         more = {"NextToken": str(at + 1)} if len(names) > at + 1 else {}
         return {listed: found, **more}

@@ -72,7 +72,7 @@ class Image(Target):
         self.platform = platform
         self.emulated = bool(cpu)
         self.has_arm_bf16 = cpu == "neoverse-v1"
-        self._emulation = ["--platform", f"linux/{platform}", *(["-e", f"QEMU_CPU={cpu}"] if cpu else [])]
+        self.emulation = ["--platform", f"linux/{platform}", *(["-e", f"QEMU_CPU={cpu}"] if cpu else [])]
 
     def start(self, directory: Path, environment: Mapping[str, str], user: str = "") -> Server:
         command = [*self._docker_run(directory, environment, user), "-p", f"127.0.0.1::{PORT}", "-d"]
@@ -90,7 +90,7 @@ class Image(Target):
     def _docker_run(self, directory: Path, environment: Mapping[str, str], user: str = "") -> list[str]:
         variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         limits = ["--read-only", "--tmpfs", "/tmp", "-v", f"{directory}:{MODEL_DIR}:ro"]  # noqa: S108
-        return ["docker", "run", *self._emulation, *limits, *variables, *(["--user", user] if user else [])]
+        return ["docker", "run", *self.emulation, *limits, *variables, *(["--user", user] if user else [])]
 
 
 def engine_answers() -> bool:
