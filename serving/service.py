@@ -31,6 +31,7 @@ class Service:
         self.metrics = Metrics()
         self.formats: tuple[Format, ...] = formats(settings.max_payload_bytes)
         self.default_accept = settings.default_accept or DEFAULT_ACCEPT
+        self.empty_is_nothing = False
         self.script: Runner | None = None
         """What answers invocations where the archive has a script."""
         self._catalogue: Catalogue | None = None
@@ -59,6 +60,7 @@ class Service:
         if isinstance(loaded.model, Speaking):
             self.formats = loaded.model.formats(self.settings.max_payload_bytes)
             self.default_accept = self.settings.default_accept or loaded.model.default_accept
+            self.empty_is_nothing = loaded.model.empty_is_nothing
         self._catalogue = Catalogue([self._entry(found, list(warmed), plan.lanes) for found, warmed in together])
 
     def close(self) -> None:

@@ -126,6 +126,7 @@ class Settings:
         _number(0.1, 3600, float),
         "seconds until a request without an answer gets 504",
         "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
     )
     default_accept: str = _setting(
         "",

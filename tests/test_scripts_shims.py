@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from serving.scripts import shims, worker
+from serving.scripts import shims, toolkit, worker
 from serving.scripts.frames import Frame
 from serving.signature import Array
 from test_scripts_worker import HEAD
@@ -79,7 +79,7 @@ def test_a_script_for_the_older_toolkit(tmp_path: Path) -> None:
     ],
 )
 def test_text_is_read_as_the_toolkit_reads_it(body: str, kind: str, expected: Array) -> None:
-    array = shims.decode(body, kind)
+    array = toolkit.read_newer(body, kind)
     assert array.dtype == expected.dtype
     np.testing.assert_array_equal(array, expected)
 
@@ -87,15 +87,15 @@ def test_text_is_read_as_the_toolkit_reads_it(body: str, kind: str, expected: Ar
 def test_files_are_read_as_the_toolkit_reads_them_but_for_pickles() -> None:
     stream = io.BytesIO()
     np.save(stream, np.eye(2))
-    np.testing.assert_array_equal(shims.decode(stream.getvalue(), NPY), np.eye(2))
-    assert shims.encode(np.eye(2), NPY) == stream.getvalue()
+    np.testing.assert_array_equal(toolkit.read_newer(stream.getvalue(), NPY), np.eye(2))
+    assert toolkit.write_newer(np.eye(2), NPY) == stream.getvalue()
     stream = io.BytesIO()
     sparse.save_npz(stream, sparse.csr_matrix(np.eye(2)))
-    np.testing.assert_array_equal(shims.decode(stream.getvalue(), NPZ).toarray(), np.eye(2))
+    np.testing.assert_array_equal(toolkit.read_newer(stream.getvalue(), NPZ).toarray(), np.eye(2))
     stream = io.BytesIO()
     np.save(stream, np.array([{}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
-        shims.decode(stream.getvalue(), NPY)
+        toolkit.read_newer(stream.getvalue(), NPY)
 
 
 def test_one_that_is_installed_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

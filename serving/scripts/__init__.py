@@ -7,6 +7,7 @@
     worker        a worker's main loop (in the child)
     tfs           the contract of AWS's TensorFlow Serving container (in the child)
     hooks         that of its PyTorch, scikit-learn, XGBoost and generic ones: model_fn and so on (in the child)
+    context       what those may ask about their request and say about their answer (in the child)
     defaults      what such a script may leave out (in the child)
     toolkit       the formats of those (in the child)
     shims         what they import of AWS's toolkits (in the child)

@@ -8,6 +8,7 @@ a script that ends its process, or crashes it, is noticed by the server at the s
 import atexit
 import ctypes
 import importlib.util
+import json
 import logging
 import os
 import re
@@ -18,10 +19,10 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from serving.scripts import hooks, tfs
-from serving.scripts.contract import Call, Contract, Handler, ScriptError
+from serving.scripts.contract import OK, PARAMETERS, PARAMETERS_FN, Call, Contract, Handler, ScriptError
 from serving.scripts.frames import Frame, read, write
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def _work(requests: BinaryIO, answers: BinaryIO, file: Path, module_path: Sequen
         write(answers, Frame({"failed": _reason(error), "traceback": _script_traceback(error)}))
         requests.read(1)  # the server's end
         return
-    write(answers, Frame({"loaded": str(file)}))
+    write(answers, Frame({"loaded": str(file), PARAMETERS: parameters(sys.modules[file.stem])}))
     while (frame := read(requests)) is not None:
         write(answers, answer(handler, frame))
 
@@ -84,6 +85,24 @@ def load(file: Path, module_path: Sequence[str]) -> Handler:
     return _handler(module)
 
 
+def parameters(module: ModuleType) -> dict[str, Any] | None:
+    """What the script says of Batch Transform, a JSON object, as in AWS's scikit-learn container; else None."""
+    function = getattr(module, PARAMETERS_FN, None)
+    if not callable(function):
+        return None
+    try:
+        given = function()
+        text = given.get_data() if hasattr(given, "get_data") else given
+        told = json.loads(text) if isinstance(text, str | bytes) else text
+    except Exception:
+        log.exception("%s of the script failed; nothing is made of it", PARAMETERS_FN)
+        return None
+    if isinstance(told, dict):
+        return told
+    log.warning("%s: expected a JSON object to be returned, got %s", PARAMETERS_FN, type(told).__name__)
+    return None
+
+
 def answer(handler: Handler, frame: Frame) -> Frame:
     """What the script makes of a request: its answer, or why there is none."""
     try:
@@ -91,7 +110,12 @@ def answer(handler: Handler, frame: Frame) -> Frame:
     except (Exception, SystemExit) as error:
         log.exception("the script failed on a request")
         return Frame({"error": public(error), "status": status_of(error)})
-    return Frame({"content_type": made.content_type}, made.body)
+    head: dict[str, Any] = {"content_type": made.content_type}
+    if made.status != OK:
+        head["status"] = made.status
+    if made.headers:
+        head["headers"] = dict(made.headers)
+    return Frame(head, made.body)
 
 
 def public(error: BaseException) -> str:

@@ -42,8 +42,13 @@ def model_fn(model_dir):
 ACTOR = """
 import os, time
 
+from sagemaker_inference.errors import GenericInferenceToolkitError
+
 class Refusal(Exception):
     status_code = 415
+
+def execution_parameters_fn():
+    return '{"MaxPayloadInMB": 3}'
 
 def model_fn(model_dir):
     return len(os.listdir(model_dir))
@@ -53,6 +58,12 @@ def transform_fn(model, body, content_type, accept, context):
         raise ValueError("no such thing in /opt/ml/model/code/x.py")
     if body == "refuse":
         raise Refusal("only text/csv")
+    if body == "odd":
+        raise GenericInferenceToolkitError(422, "no cats")
+    if body == "answer":
+        context.set_response_status(207)
+        context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", context.get_request_header(0, "X-Trace"))
+        return {"given": accept}
     if body == "exit":
         os._exit(3)
     if body == "hang":
@@ -108,7 +119,7 @@ def answered(own: ModuleType, folder: Path, body: str, content_type: str, accept
 def check(server: Server, folder: Path, own: ModuleType) -> None:
     as_csv = server.post(LINES.encode(), CSV, CSV)
     assert as_csv.text == answered(own, folder, LINES, CSV, CSV)
-    assert as_csv.headers["content-type"] == CSV
+    assert as_csv.headers["content-type"] == f"{CSV}; charset=utf-8"
     body = as_json({"instances": X[::30].tolist()})
     as_document = server.post(body, JSON, JSON)
     assert (as_document.text, as_document.headers["content-type"]) == answered(own, folder, body.decode(), JSON, JSON)
@@ -211,6 +222,17 @@ def test_a_script_that_misbehaves_harms_nobody_else(start: Start, tmp_path: Path
     assert refusal(raised) == (500, "script_failed")
     assert raised.json()["error"] == "no such thing in …"
     assert refusal(server.post(b"refuse", CSV)) == (415, "unsupported_media_type")
+    odd = server.post(b"odd", CSV)
+    assert refusal(odd) == (422, "script_rejected_input")
+    assert odd.json()["error"] == "no cats"
+    told = server.post(b"answer", CSV, JSON, **{"x-trace": "t7"})
+    assert (told.status_code, told.json()) == (207, {"given": JSON})
+    assert told.headers["x-amzn-sagemaker-custom-attributes"] == "t7"
+    assert server.client.get("/execution-parameters").json() == {"MaxPayloadInMB": 3}
+    # ContentType is what some of AWS's services send.
+    assert server.post(b"ask", "text/plain", ContentType=CSV).text.split()[2] == CSV
+    empty = server.post(b"", CSV)
+    assert (empty.status_code, empty.text.split()[0]) == (200, "1")
     assert refusal(server.post(b"exit", CSV)) == (500, "script_failed")
     until(server, lambda: server.ping() == 200)
     assert server.post(b"ask", CSV).text.split()[1] != first

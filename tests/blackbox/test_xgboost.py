@@ -96,18 +96,21 @@ def test_what_is_selected_is_answered(shared: Shared, folder: Path, booster: xgb
     record = server.post(body, CSV, "application/x-recordio-protobuf")
     assert record.content.startswith(b"\x0a\x23\xd7\xce")
     again = server.post(record.content, "application/x-recordio-protobuf")
-    assert refusal(again) == (400, "invalid_recordio")  # it has labels alone
+    assert refusal(again) == (415, "unreadable_body")  # it has labels alone
 
 
 @pytest.mark.parametrize(
     ("body", "content_type", "accept", "wanted"),
     [
-        (b"", CSV, "", (400, "empty_body")),
         (b"1,2,3", CSV, "", (400, "wrong_dimension")),
-        (b"a,b", CSV, "", (400, "wrong_type")),
         (b"1 40:1 0:1", LIBSVM, "", (400, "wrong_dimension")),
-        (b"1 x", LIBSVM, "", (400, "invalid_libsvm")),
-        (b"nonsense", "application/x-recordio-protobuf", "", (400, "invalid_recordio")),
+        (b"[1]", JSON, "", (400, "wrong_dimension")),
+        (b"[", JSON, "", (400, "invalid_json")),
+        (b"a,b", CSV, "", (415, "unreadable_body")),
+        (b"1,2\n3", CSV, "", (415, "unreadable_body")),
+        (b" ", CSV, "", (415, "unreadable_body")),
+        (b"1 x", LIBSVM, "", (415, "unreadable_body")),
+        (b"nonsense", "application/x-recordio-protobuf", "", (415, "unreadable_body")),
         (b"1", "application/x-parquet", "", (415, "unsupported_media_type")),
         (b"1 0:1", LIBSVM, "text/html", (406, "not_acceptable")),
         (b"1 0:1", LIBSVM, LIBSVM, (406, "not_acceptable")),
@@ -117,6 +120,22 @@ def test_bad_requests_are_refused(
     server: Server, body: bytes, content_type: str, accept: str, wanted: tuple[int, str]
 ) -> None:
     assert refusal(server.post(body, content_type, accept)) == wanted
+
+
+def test_nothing_is_answered_with_nothing(server: Server) -> None:
+    for content_type in (CSV, LIBSVM, ""):
+        answer = server.post(b"", content_type)
+        assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_batch_transform_is_told_how_to_call(server: Server) -> None:
+    told = server.client.get("/execution-parameters").json()
+    assert told["MaxConcurrentTransforms"] >= 1
+    assert {**told, "MaxConcurrentTransforms": 0} == {
+        "MaxConcurrentTransforms": 0,
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": 6,
+    }
 
 
 def test_a_model_that_awss_container_for_arm_left_is_served(
