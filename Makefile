@@ -48,6 +48,7 @@ lock: $(VENV)/test.stamp ## compile the locked requirement sets anew from pyproj
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra tensorflow --extra sklearn --extra xgboost --extra lightgbm --extra s3 -c container/requirements-onnx.txt $(COMPILE) -o container/requirements-full.txt
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra tensorflow --extra sklearn --extra xgboost --extra lightgbm --extra s3 --group test -c container/requirements-full.txt $(COMPILE) -o tests/requirements.txt
 	$(BIN)/uv pip compile benchmarks/peers/requirements.in -c container/requirements-full.txt $(COMPILE) -o benchmarks/peers/requirements.txt
+	$(BIN)/uv pip compile tests/assets/toolkits/requirements.in $(COMPILE) -o tests/assets/toolkits/requirements.txt
 
 # One lock for both platforms and every Python; hashes alone, so that any index or mirror may serve them.
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
