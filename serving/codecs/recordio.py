@@ -103,6 +103,8 @@ def _fill(row: Array, message: bytes, where: str, name: str) -> None:
         raise InvalidRecordioError(f"{where}: expected a tensor of numbers, got none")
     tensor = getattr(value, kind)
     values = np.array(tensor.values, np.float64)
+    if tensor.shape and not len(values):
+        return  # a sparse row without a value
     keys = np.array(tensor.keys, np.uint64) if tensor.keys else np.arange(len(values), dtype=np.uint64)
     if len(keys) != len(values):
         raise InvalidRecordioError(f"{where}: expected a key for each of {len(values)} values, got {len(keys)}")

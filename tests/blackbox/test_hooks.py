@@ -1,6 +1,6 @@
 """Scripts made for AWS's scikit-learn and XGBoost containers, run unchanged: the same bytes as their own code gives.
 
-On the local server, but for one in the arm64 image: how a script is run does not depend on the target.
+On the local server, but for one in the arm64 images: how a script is run does not depend on the target.
 """
 
 import importlib.util
@@ -16,14 +16,19 @@ from types import ModuleType
 from typing import Any
 
 import joblib
+import lightgbm as lgb
+import numpy as np
 import pytest
+import xgboost as xgb
 from sklearn.datasets import load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from harness.bodies import CSV, JSON, NPY, as_json, as_npy, refusal
+from assets import onnx_models
+from harness.bodies import CSV, JSON, NPY, as_json, as_npy, document, refusal
 from harness.crowd import until
 from harness.servers import Server
-from harness.targets import ROOT, Image, Local
+from harness.targets import ROOT, Local, Target
 
 SCRIPTS = ROOT / "tests" / "assets" / "scripts"
 X, Y = load_iris(return_X_y=True)
@@ -136,17 +141,42 @@ def test_a_script_answers_as_it_does_in_process(start: Start, iris: Path, own: M
     assert "loading" in server.logs()
 
 
-@pytest.mark.container
-def test_it_does_in_the_image_too(image_of: Callable[[str, str], str], iris: Path, own: ModuleType) -> None:
-    environment = {"SAGEMAKER_MODEL_SERVER_WORKERS": "1"}
-    target = Image(image_of("arm64", "full"), "arm64", "neoverse-n1")
-    server = target.start(iris, environment, "12345:12345")
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A script with a model of each framework of the default image, and what they give for X[::30] in this process."""
+    made = tmp_path_factory.mktemp("everything")
+    made.chmod(0o755)
+    shutil.copytree(SCRIPTS / "everything", made / "code")
+    forest = HistGradientBoostingClassifier(max_iter=5).fit(X, Y)
+    joblib.dump(forest, made / "model.joblib")
+    booster = xgb.train({"objective": "multi:softprob", "num_class": 3}, xgb.DMatrix(X, Y), 5)
+    booster.save_model(made / "model.ubj")
+    light = lgb.train({"objective": "multiclass", "num_class": 3, "verbosity": -1}, lgb.Dataset(X, Y), 5)
+    light.save_model(made / "model.txt")
+    onnx_models.matmul(made / "model.onnx", inputs=X.shape[1], outputs=2)
+    powers = np.exp(X[::30])
+    return made, {
+        "scikit-learn": forest.predict_proba(X[::30]),
+        "xgboost": booster.predict(xgb.DMatrix(X[::30])),
+        "lightgbm": light.predict(X[::30]),
+        "onnx": X[::30] @ onnx_models.weight(X.shape[1], 2),
+        "tensorflow": powers / powers.sum(axis=1, keepdims=True),
+    }
+
+
+@pytest.mark.graviton
+def test_a_script_may_have_every_framework_in_one_process(
+    target: Target, everything: tuple[Path, dict[str, Any]]
+) -> None:
+    """Each brings an OpenMP runtime of its own but TensorFlow; as any user, on a file system that is read-only."""
+    folder, expected = everything
+    environment = {"SAGEMAKER_MODEL_SERVER_WORKERS": "1", "OMP_NUM_THREADS": "2"}
+    server = target.start(folder, environment, "12345:12345")
     try:
-        body = as_json({"instances": X[::30].tolist()})
-        given = json.loads(server.until_ready().post(body, JSON, JSON).text)
-        expected = json.loads(answered(own, iris, body.decode(), JSON, JSON)[0])
-        assert [row["species"] for row in given] == [row["species"] for row in expected]
-        assert [row["probability"] for row in given] == pytest.approx([row["probability"] for row in expected])
+        given = document(server.until_ready().post(as_json(X[::30].tolist())))
+        assert given.keys() == expected.keys()
+        for framework, numbers in expected.items():
+            np.testing.assert_allclose(given[framework], numbers, rtol=1e-5, atol=1e-7, err_msg=framework)
     finally:
         server.remove()
 

@@ -231,3 +231,33 @@ def test_xgboosts_container_with_a_script(start: Start, archive: Callable[[str],
             (ask(LINES, CSV, "text/html"), 500, 406),
         ],
     )
+
+
+RECORDIO = "application/x-recordio-protobuf"
+
+
+def test_records_of_the_older_toolkit_are_xgboosts(start: Start, tmp_path: Path) -> None:
+    """What its users' clients write is read, and what is selected of an answer is written as its container does."""
+    booster = xgb.train({"objective": "binary:logistic", "max_depth": 3}, xgb.DMatrix(X, Y > 0), 5)
+    booster.save_model(tmp_path / "xgboost-model.ubj")
+    (tmp_path / "xgboost-model.ubj").rename(tmp_path / "xgboost-model")
+    rows = ROWS.copy()
+    rows[1] = [0, 5, 0, 1.5]
+    rows[2] = 0
+    (score,) = booster.predict(xgb.DMatrix(rows[:1])).tolist()
+    asked = [
+        ask(as_json(rows.tolist()), "dense"),
+        ask(as_json(rows.tolist()), "sparse"),
+        ask(as_json({"probability": [score]}), "label"),
+        ask(as_json({"probabilities": [1 - score, score]}), "label"),
+        ask(as_json({"labels": [0, 1]}), "label"),
+    ]
+    dense, sparsely, *labels = needed(lambda: toolkit_answers("recordio", tmp_path, asked))
+    server = start(tmp_path)
+    absent = np.where(rows == 0, np.nan, rows)
+    for records, matrix in ((dense, rows), (sparsely, absent)):
+        expected = "\n".join(map(str, booster.predict(xgb.DMatrix(matrix)).tolist()))
+        assert server.post(records.body, RECORDIO).text == expected
+    first = ",".join(map(str, rows[0].tolist())).encode()
+    for key, label in zip(("probability", "probabilities", "labels"), labels, strict=True):
+        assert start(tmp_path, SAGEMAKER_INFERENCE_OUTPUT=key).post(first, CSV, RECORDIO).content == label.body

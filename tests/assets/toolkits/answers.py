@@ -1,6 +1,6 @@
 """What AWS's own code answers, driven in process: run by the interpreter of an environment that has its packages.
 
-stdin: one JSON object, `container` (`generic`, `scikit-learn` or `xgboost`), `folder` (what `/opt/ml/model` holds; the
+stdin: one JSON object, `container` (a name of the list below), `folder` (what `/opt/ml/model` holds; the
 script is `code/inference.py`), and `requests`, each with `headers` and `body` in base64. stdout: a list of answers,
 with `status`, `type` and `body` in base64.
 
@@ -9,12 +9,15 @@ xgboost        the same with the four functions of the XGBoost container, which 
                after what is documented of them, around the toolkits' own formats
 scikit-learn   sagemaker_containers' Flask application and transformer, with the four functions of the scikit-learn
                container, of which the same is true
+recordio       the older toolkit's writer of records: of rows in JSON, by their Content-Type `dense`, `sparse` (without
+               zeros), or as one `label`
 """
 
 import base64
 import collections
 import collections.abc
 import importlib
+import io
 import json
 import os
 import sys
@@ -130,6 +133,28 @@ class XgboostHandler:
         raise NotImplementedError
 
 
+class Recordio(Server):
+    """Not a container: what writes the records that XGBoost's reads, and those of its answers."""
+
+    def answer(self, headers: Headers, body: bytes) -> Answer:
+        from sagemaker_containers import _encoders as encoders  # noqa: PLC0415
+        from sagemaker_containers import _recordio  # noqa: PLC0415
+        from sagemaker_containers.record_pb2 import Record  # noqa: PLC0415
+        from scipy import sparse  # noqa: PLC0415
+
+        rows = json.loads(body)
+        if headers["Content-Type"] != "label":
+            array = np.array(rows, np.float32)
+            sparsely = headers["Content-Type"] == "sparse"
+            made = encoders.array_to_recordio_protobuf(sparse.csr_matrix(array) if sparsely else array)
+            return Answer(200, "", made)
+        record, stream = Record(), io.BytesIO()
+        for name, values in rows.items():
+            record.label[name].float32_tensor.values.extend(values)
+        _recordio._write_recordio(stream, record.SerializeToString())
+        return Answer(200, "", stream.getvalue())
+
+
 def main(stream: BinaryIO) -> list[dict[str, Any]]:
     """Every answer."""
     asked = json.load(stream)
@@ -144,6 +169,8 @@ def main(stream: BinaryIO) -> list[dict[str, Any]]:
 
 
 def _server(container: str, folder: Path) -> Server:
+    if container == "recordio":
+        return Recordio()
     if container == "scikit-learn":
         return Flask()
     return MultiModelServer(folder, XgboostHandler() if container == "xgboost" else None)
