@@ -10,6 +10,7 @@
     context       what those may ask about their request and say about their answer (in the child)
     defaults      what such a script may leave out (in the child)
     toolkit       the formats of those (in the child)
+    dmatrix       bodies as XGBoost's matrices (in the child)
     shims         what they import of AWS's toolkits (in the child)
     process       one worker as the server sees it
     pool          all of them: who gets the next request, who is replaced, who is given up

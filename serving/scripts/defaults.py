@@ -10,7 +10,6 @@ own, what it has imported.
 """
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from serving.scripts.toolkit import (
     NPY,
     TEXTS,
     Read,
+    UnsupportedFormatError,
     Write,
     decode,
     encode,
@@ -36,8 +36,6 @@ from serving.scripts.toolkit import (
     write_older,
 )
 
-LIBSVM = ("text/libsvm", "text/x-libsvm")
-RECORDIO = "application/x-recordio-protobuf"
 TORCH_ENDINGS = (".pt", ".pth")
 
 
@@ -138,33 +136,21 @@ def _xgboost_input(body: str | bytes, content_type: str, model: Any) -> Any:  # 
     """CSV with any delimiter, libsvm, recordio-protobuf; and JSON and npy, which the container does not read."""
     import xgboost as xgb  # noqa: PLC0415 (the model's own)
 
-    kind = named(content_type)
-    if kind in (CSV, RECORDIO, *LIBSVM):
-        matrix = _matrix(body.encode() if isinstance(body, str) else body, kind, model)
-    elif kind in (JSON, NPY):
-        matrix = np.atleast_2d(decode(body, content_type, read_older))
-    else:
-        expected = ", ".join((CSV, *LIBSVM, RECORDIO, JSON, NPY))
-        raise ScriptError(f"Content-Type: expected one of {expected}, got {kind!r}", status=415)
+    from serving.scripts import dmatrix  # noqa: PLC0415
+
     try:
-        return xgb.DMatrix(matrix)
+        if named(content_type) in (JSON, NPY):
+            matrix = xgb.DMatrix(np.atleast_2d(decode(body, content_type, read_older)))
+        else:
+            matrix = dmatrix.decode(body, content_type)
+    except UnsupportedFormatError:
+        expected = ", ".join((CSV, *dmatrix.LIBSVM, dmatrix.RECORDIO, JSON, NPY))
+        raise ScriptError(f"Content-Type: expected one of {expected}, got {content_type!r}", status=415) from None
     except (ValueError, TypeError) as error:
         raise ScriptError("expected numbers, got something else; input_fn can read what else there is", 400) from error
-
-
-def _matrix(body: bytes, kind: str, model: Any) -> Any:  # noqa: ANN401 (an array)
-    """The rows as the server reads them for a model without a script. Raises ServingError."""
-    from serving.codecs import csv, libsvm, recordio  # noqa: PLC0415 (for such bodies alone)
-    from serving.settings import from_environment  # noqa: PLC0415
-    from serving.signature import Signature, TensorSpec  # noqa: PLC0415
-
-    columns = "columns" if kind == CSV else int(model.num_features())
-    signature = Signature((TensorSpec("X", "float32", ("rows", columns)),), ())
-    if kind == CSV:
-        return csv.decode(body, signature, loose=True).inputs["X"]
-    limit = from_environment(os.environ).max_payload_bytes
-    reader = recordio if kind == RECORDIO else libsvm
-    return reader.decode(body, signature, limit).inputs["X"]
+    if matrix.num_col() > model.num_features():
+        raise ScriptError(f"expected at most {model.num_features()} features, got {matrix.num_col()}", status=400)
+    return matrix
 
 
 def _xgboost_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (a Booster)

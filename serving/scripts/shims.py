@@ -1,13 +1,15 @@
-"""What scripts import of AWS's toolkits, `sagemaker_inference` and `sagemaker_containers`, where they are missing.
+"""What scripts import of AWS's toolkits and of its XGBoost container, where they are missing.
 
-AWS's images have them; neither comes as a wheel, so a script's requirements cannot bring them. The names that
-scripts use are here: content types, decoding and encoding, the errors with a status, the response.
+AWS's images have them; none comes as a wheel, so a script's requirements cannot bring them. The names that
+scripts use are here: content types, decoding and encoding, the errors with a status, the response. A script that
+also trains imports names for that, which are there and fail when they are used.
 """
 
 import sys
+from collections.abc import Collection
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from serving.scripts.toolkit import (
     ANY,
@@ -23,7 +25,7 @@ from serving.scripts.toolkit import (
     write_older,
 )
 
-INFERENCE, CONTAINERS = "sagemaker_inference", "sagemaker_containers"
+INFERENCE, CONTAINERS, XGBOOST = "sagemaker_inference", "sagemaker_containers", "sagemaker_xgboost_container"
 
 
 class BaseInferenceToolkitError(Exception):
@@ -72,19 +74,24 @@ class Response:
         return self.response
 
 
-def offer() -> None:
-    """Let scripts import what is here under the toolkits' names, unless they are installed."""
+def offer(asked: Collection[str]) -> None:
+    """Let scripts import what is here of these packages (those above), unless they are installed."""
     types: dict[str, Any] = {"JSON": JSON, "CSV": CSV, "NPY": NPY, "NPZ": NPZ, "ANY": ANY, "UTF8_TYPES": list(TEXTS)}
     types["OCTET_STREAM"] = "application/octet-stream"
     kinds = (BaseInferenceToolkitError, GenericInferenceToolkitError, UnsupportedFormatError, ClientError)
     errors: dict[str, Any] = {kind.__name__: kind for kind in kinds}
-    if _is_missing(INFERENCE):
+    if INFERENCE in asked and _is_missing(INFERENCE):
         decoder: dict[str, Any] = {"decode": read_newer}
         encoder: dict[str, Any] = {"encode": write_newer, "SUPPORTED_CONTENT_TYPES": {JSON, CSV, NPY}}
         utils: dict[str, Any] = {"parse_accept": _parts_of}
         _offer(INFERENCE, content_types=types, decoder=decoder, encoder=encoder, errors=errors, utils=utils)
-    if _is_missing(CONTAINERS):
-        _offer(CONTAINERS)
+    if XGBOOST in asked and _is_missing(XGBOOST) and find_spec("xgboost"):
+        from serving.scripts import dmatrix  # noqa: PLC0415 (XGBoost, for those that ask for it)
+
+        training: dict[str, Any] = {"get_dmatrix": _training_alone}
+        _offer(XGBOOST, encoder=vars(dmatrix), data_utils=training, distributed={"rabit_run": _training_alone})
+    if CONTAINERS in asked and _is_missing(CONTAINERS):
+        _offer(CONTAINERS, entry_point={"run": _training_alone})
         _offer(f"{CONTAINERS}.beta")
         response: dict[str, Any] = {"Response": Response}
         encoders: dict[str, Any] = {"decode": read_older, "encode": write_older}
@@ -99,6 +106,10 @@ def offer() -> None:
             modules={},
             transformer={},
         )
+
+
+def _training_alone(*_: object, **__: object) -> NoReturn:
+    raise NotImplementedError("this is for training, and there is none here")
 
 
 def _parts_of(accept: str) -> list[str]:
@@ -119,6 +130,6 @@ def _offer(name: str, **parts: dict[str, Any]) -> None:
         setattr(sys.modules[parent], last, package)
     for part, contents in parts.items():
         module = ModuleType(f"{name}.{part}")
-        vars(module).update(contents)
+        vars(module).update({key: value for key, value in contents.items() if not key.startswith("__")})
         sys.modules[module.__name__] = module
         setattr(package, part, module)

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from serving.scripts import hooks, tfs
 from serving.scripts.contract import OK, PARAMETERS, PARAMETERS_FN, Call, Contract, Handler, ScriptError
+from serving.scripts.found import LIBRARIES
 from serving.scripts.frames import Frame, read, write
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 COMMAND = "_script-worker"
 CONTRACTS: Sequence[Contract] = (tfs, hooks)
 # AWS's toolkits, which scripts import and which are not installed.
-SHIMMED = re.compile(rb"\bsagemaker_(?:inference|containers)\b")
+SHIMMED = re.compile(rb"\bsagemaker_(?:inference|containers|xgboost_container)\b")
 # Linux: have the kernel send a signal when the parent dies (prctl(2)).
 PR_SET_PDEATHSIG = 1
 # Absolute paths, but not those in a URL.
@@ -69,11 +70,11 @@ def _work(requests: BinaryIO, answers: BinaryIO, file: Path, module_path: Sequen
 def load(file: Path, module_path: Sequence[str]) -> Handler:
     """Import the script and find its handlers. Raises ScriptError, and whatever the script raises."""
     sys.path[:0] = module_path
-    if SHIMMED.search(file.read_bytes()):
+    if asked := _toolkits(file.parent):
         # For those that ask for them alone: numpy is not every script's.
         from serving.scripts import shims  # noqa: PLC0415
 
-        shims.offer()
+        shims.offer(asked)
     sys.argv[:] = [str(file)]  # the command line is no business of the script's
     # A helper that imports it by its name gets this one and not a second copy.
     spec = importlib.util.spec_from_file_location(file.stem, file)
@@ -83,6 +84,12 @@ def load(file: Path, module_path: Sequence[str]) -> Handler:
     sys.modules[file.stem] = module
     spec.loader.exec_module(module)
     return _handler(module)
+
+
+def _toolkits(folder: Path) -> frozenset[str]:
+    """Those of AWS's packages that a script or a module beside it names; not what its libraries name."""
+    files = (path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] != LIBRARIES)
+    return frozenset(name.decode() for path in files for name in SHIMMED.findall(path.read_bytes()))
 
 
 def parameters(module: ModuleType) -> dict[str, Any] | None:

@@ -131,14 +131,14 @@ def check(server: Server, folder: Path, own: ModuleType) -> None:
 
 
 def test_a_script_answers_as_it_does_in_process(start: Start, iris: Path, own: ModuleType) -> None:
-    server = start(iris).until_ready()
+    server = start(iris, SAGEMAKER_MODEL_SERVER_WORKERS="2").until_ready()
     check(server, iris, own)
     refused = server.post(b"<x/>", "text/xml")
     assert refusal(refused) == (500, "script_failed")
     assert refused.json()["error"] == "unsupported content type text/xml"
     page = server.client.get("/openapi.json").json()["paths"]["/invocations"]["post"]
     assert page["summary"] == "Run the script"
-    assert "loading" in server.logs()
+    assert server.logs().count("loading [") == 2  # once in each process, for all requests
 
 
 @pytest.fixture(scope="module")
