@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import lightgbm as lgb
@@ -182,22 +182,29 @@ def test_a_script_may_have_every_framework_in_one_process(
 
 
 class Bucket(BaseHTTPRequestHandler):
-    """A double of S3 with one object."""
+    """A double of S3 with one object, for the execution role alone; and of where a container gets that role."""
 
     content = b""
+    role: ClassVar = {"AccessKeyId": "role", "SecretAccessKey": "secret", "Token": "session"}
 
     def do_HEAD(self) -> None:
         self._begin()
 
     def do_GET(self) -> None:
-        self._begin()
-        self.wfile.write(self.content)
+        self.wfile.write(self._begin())
 
-    def _begin(self) -> None:
-        known = self.path == "/scripts/job/sourcedir.tar.gz" and "Credential=role/" in self.headers["Authorization"]
+    def _begin(self) -> bytes:
+        """Answer with what is asked for, or refuse."""
+        content = json.dumps({**self.role, "Expiration": "2100-01-01T00:00:00Z"}).encode()
+        known = self.path == "/role"
+        if not known:
+            content = self.content
+            session, signature = self.headers["X-Amz-Security-Token"], self.headers["Authorization"]
+            known = self.path == "/scripts/job/sourcedir.tar.gz" and session == "session" and "=role/" in signature
         self.send_response(200 if known else 403)
-        self.send_header("Content-Length", str(len(self.content)))
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        return content
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -220,8 +227,9 @@ def bucket(tmp_path: Path) -> Iterator[dict[str, str]]:
         "SAGEMAKER_SUBMIT_DIRECTORY": "s3://scripts/job/sourcedir.tar.gz",
         "SAGEMAKER_REGION": "eu-west-1",
         "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}",
-        "AWS_ACCESS_KEY_ID": "role",
-        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.server_port}/role",
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
         "NO_PROXY": "127.0.0.1",
     }
     server.shutdown()
