@@ -81,8 +81,8 @@ class Batcher(Generic[T]):
             self._queue.remove(entry)
             self._leave(entry)
 
-    def next_batch(self, now: float) -> Batch[T] | None:
-        """The batch to run now that a lane is free; None when nothing waits."""
+    def next_batch(self, now: float, rows: int | None = None) -> Batch[T] | None:
+        """The batch to run now that a lane is free, of at most `rows` rows if joined; None when nothing waits."""
         while self._again:
             batch = [entry for entry in self._again.popleft() if _is_wanted(entry, now)]
             if batch:
@@ -91,7 +91,7 @@ class Batcher(Generic[T]):
             head = self._queue.popleft()
             self._leave(head)
             if _is_wanted(head, now):
-                return [head, *self._companions(head, now)]
+                return [head, *self._companions(head, now, min(rows or self._max_rows, self._max_rows))]
         return None
 
     def failed(self, batch: Batch[T]) -> Entry[T] | None:
@@ -103,9 +103,9 @@ class Batcher(Generic[T]):
         self._again.append(batch[middle:])
         return None
 
-    def _companions(self, head: Entry[T], now: float) -> Batch[T]:
+    def _companions(self, head: Entry[T], now: float, rows: int) -> Batch[T]:
         """Take those behind `head` that ride with it out of the queue; the others keep their order."""
-        room = self._max_rows - head.rows
+        room = rows - head.rows
         if head.key is None or room <= 0:
             return []
         taken: Batch[T] = []

@@ -7,9 +7,11 @@ is told by the lanes and read by the loop, one dict operation each.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import TypeAlias
 
@@ -18,6 +20,7 @@ from serving.batch import join, ride_key, split
 from serving.batcher import Batch, Batcher, Entry
 from serving.costs import Costs
 from serving.errors import DeadlineExceededError, ModelFailedError, ServingError
+from serving.formation import Formation
 from serving.lane import Lane
 from serving.metrics import Metrics
 from serving.signature import Inputs, Outputs, row_count
@@ -32,6 +35,8 @@ INLINE_SECONDS = 0.002
 # taken only while the last one found somebody; the bound is for senders that never pause.
 LOOKS = 16
 
+# What runs a batch: the model on all cores, or on one.
+Runner: TypeAlias = Callable[[Inputs], Outputs]
 Outcome: TypeAlias = Outputs | ServingError
 # What comes of a batch: an answer for each request, or what the model raised.
 Attempt: TypeAlias = list[Outputs] | BaseException
@@ -53,8 +58,11 @@ class Dispatcher:
     for others that have arrived in the same moment, and again as long as some have. That is not a wait: a look
     finds nothing at once when nobody else is there. It makes batches as large as there are callers, and steady.
 
+    It begins with runs of one kind, on all cores. Once it has been measured how the model scales, `divide` gives it
+    another formation (`serving.formation`), with runs on single cores.
+
     Args:
-        model: what runs them; its `run` is called from the lanes' threads.
+        model: what runs them all, until `divide`; its `run` is called from the lanes' threads.
         lanes: how many batches may run at once.
         max_rows: the most rows of a joint batch; 1 where requests must not be joined.
         max_waiting: the most requests that may wait.
@@ -66,12 +74,17 @@ class Dispatcher:
         self, model: Model, *, lanes: int, max_rows: int, max_waiting: int, timeout: float, metrics: Metrics
     ) -> None:
         self._model = model
+        self._narrow: Model | None = None
+        self._formation = Formation(lanes, max_rows)
         self._max_rows = max_rows
         self._timeout = timeout
         self._metrics = metrics
         self._batcher: Batcher[Ticket] = Batcher(max_rows, max_waiting)
         self._lanes = [Lane(f"lane-{number}") for number in range(lanes)]
         self._free = list(self._lanes)
+        self._running_wide = False
+        # Measurements, each to be run while nothing else does.
+        self._reserved: deque[Callable[[], object]] = deque()
         self._costs = Costs()
         self._loop = asyncio.get_running_loop()
         # Those who await an answer, in the order in which they came, which is that of their deadlines.
@@ -124,6 +137,34 @@ class Dispatcher:
         self._soon()
         return entry
 
+    async def alone(self, measurement: Callable[[], float]) -> float:
+        """Run this in a lane while nothing else runs, and give what it returns; requests wait meanwhile."""
+        result: asyncio.Future[float] = self._loop.create_future()
+
+        def job() -> None:
+            try:
+                told = partial(result.set_result, measurement())
+            except Exception as error:  # noqa: BLE001 (whatever it is, the one who awaits it is told)
+                told = partial(result.set_exception, error)
+            self._report(self._measured, result, told)
+
+        self._reserved.append(job)
+        self._soon()
+        return await result
+
+    def divide(self, wide: Model, narrow: Model | None, formation: Formation) -> None:
+        """Run in another formation from now on, with these models for its runs."""
+        self._model, self._narrow, self._formation = wide, narrow, formation
+        while len(self._lanes) < formation.lanes:
+            self._lanes.append(Lane(f"lane-{len(self._lanes)}"))
+            self._free.append(self._lanes[-1])
+        self._soon()
+
+    @property
+    def formation(self) -> Formation:
+        """What is run at once."""
+        return self._formation
+
     def cancel(self, entry: Entry[Ticket]) -> None:
         """Nobody wants this request's answer any more; it is not told."""
         self._open.pop(entry, None)
@@ -136,7 +177,7 @@ class Dispatcher:
 
     def _soon(self) -> None:
         """Have what waits run as soon as the loop is quiet, if a lane is free."""
-        if self._free and not self._looking and self._batcher.has_work:
+        if self._free and not self._looking and (self._batcher.has_work or self._reserved):
             self._looking = True
             self._loop.call_soon(self._look, self._arrivals, LOOKS)
 
@@ -149,25 +190,48 @@ class Dispatcher:
         self._fill_lanes()
 
     def _fill_lanes(self) -> None:
-        while self._free and (batch := self._batcher.next_batch(monotonic())):
-            self._start(self._free.pop(), batch)
+        while self._free and not self._is_reserved():
+            running = len(self._lanes) - len(self._free)
+            run = self._formation.next(self._batcher.waiting, running, wide_runs=self._running_wide)
+            batch = self._batcher.next_batch(monotonic(), run.rows) if run else None
+            if run is None or batch is None:
+                return
+            self._start(self._free.pop(), batch, is_wide=run.is_wide)
 
-    def _start(self, lane: Lane, batch: Batch[Ticket]) -> None:
+    def _is_reserved(self) -> bool:
+        """Whether no batch may start, for a measurement is made or waits for the lanes to be free."""
+        if self._reserved and len(self._free) == len(self._lanes):
+            # All lanes are taken while it runs, one of them by itself.
+            self._free.clear()
+            self._lanes[0].start(self._reserved.popleft())
+            return True
+        return bool(self._reserved)
+
+    def _measured(self, result: "asyncio.Future[float]", told: Callable[[], None]) -> None:
+        self._free.extend(self._lanes)
+        if not result.done():  # else nobody awaits it any more
+            told()
+        self._soon()
+
+    def _start(self, lane: Lane, batch: Batch[Ticket], *, is_wide: bool) -> None:
         """Run a batch, here if it is short, else in the lane's thread; then `_finish`, whatever comes of it."""
         requests = [entry.payload.inputs for entry in batch]
         rows = [entry.rows for entry in batch]
         shape = batch[0].payload.shape
-        if self._is_short(shape, sum(rows)):
-            self._finish(lane, batch, self._attempt(shape, requests, rows))
+        self._running_wide = is_wide
+        if is_wide and self._is_short(shape, sum(rows)):
+            self._finish(lane, batch, self._attempt(self._model.run, shape, requests, rows))
             return
+        # Runs on one core take longer, and tell nothing of those that the loop may make itself.
+        runner = self._model.run if is_wide or self._narrow is None else self._narrow.run
+        learned = shape if is_wide else None
+        lane.start(lambda: self._report(self._finish, lane, batch, self._attempt(runner, learned, requests, rows)))
 
-        def job() -> None:
-            outcome = self._attempt(shape, requests, rows)
-            # A loop that is closed by now has nobody left who waits.
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._finish, lane, batch, outcome)
-
-        lane.start(job)
+    def _report(self, function: Callable[..., None], *arguments: object) -> None:
+        """Tell the loop, from a lane."""
+        # A loop that is closed by now has nobody left who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _is_short(self, shape: Hashable | None, rows: int) -> bool:
         """Whether the loop can make this run itself, as far as earlier ones tell."""
@@ -176,20 +240,22 @@ class Dispatcher:
         expected = self._costs.expected(shape, rows)
         return expected is not None and expected <= INLINE_SECONDS
 
-    def _attempt(self, shape: Hashable | None, requests: list[Inputs], rows: list[int]) -> Attempt:
+    def _attempt(self, runner: Runner, shape: Hashable | None, requests: list[Inputs], rows: list[int]) -> Attempt:
         """Join -> run -> split, here or in a lane's thread; the error where it fails."""
         try:
             started = monotonic()
-            outputs = self._model.run(join(requests))
+            outputs = runner(join(requests))
             seconds = monotonic() - started
             self._metrics.batch(sum(rows), seconds)
-            self._costs.learn(shape, sum(rows), seconds)
+            if shape is not None:
+                self._costs.learn(shape, sum(rows), seconds)
             return split(outputs, rows)
         except BaseException as error:  # noqa: BLE001 (whatever it is, its requests must be told)
             return error
 
     def _finish(self, lane: Lane, batch: Batch[Ticket], outcome: Attempt) -> None:
         self._free.append(lane)
+        self._running_wide = False
         if isinstance(outcome, BaseException):
             self._fail(batch, outcome)
         else:

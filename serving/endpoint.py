@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.errors import EmptyBodyError, PayloadTooLargeError, ServingError, UnsupportedMediaTypeError, quoted
 from serving.invocations import Asked, Invocation
+from serving.metrics import CLIENT_CLOSED
 from serving.rendering import render
 from serving.selection import HEADER as ATTRIBUTES
 from serving.selection import of_attributes
@@ -20,9 +21,6 @@ from serving.service import Service
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-# Nobody receives this status (nginx's "client closed request"); it is for the metrics.
-CLIENT_CLOSED = 499
 
 
 def of_invocation(request: Request) -> Asked:

@@ -10,11 +10,14 @@ says what was wrong, what was expected and what was got, holds nothing internal 
 and stays within 500 characters, because SageMaker shows callers only the first 2,048 of a failed answer.
 """
 
+import json
 from http import HTTPStatus
 from reprlib import Repr
 from typing import ClassVar
 
 MESSAGE_LIMIT = 500
+# The media type of an error's answer.
+ERROR_TYPE = "application/json"
 # Names and values out of a request are quoted in messages only up to this length.
 QUOTE_LIMIT = 60
 # Writes no more of a value than is shown: it may be 25 MB, and nested deeper than `repr` can go.
@@ -44,6 +47,11 @@ class ServingError(Exception):
     def body(self) -> dict[str, str]:
         """The JSON object that the caller receives; the code first, so that a cut-off text still has it."""
         return {"code": self.code, "error": self.message}
+
+    @property
+    def document(self) -> bytes:
+        """The same as it is sent."""
+        return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class BadRequestError(ServingError):

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from time import monotonic
 
 from serving.dispatcher import Outcome
-from serving.endpoint import CLIENT_CLOSED
-from serving.errors import ServingError
+from serving.errors import ERROR_TYPE, ServingError
 from serving.heads import Head, read
 from serving.invocations import OFFLOAD_BYTES, Answer, Begun, Invocation, size_of
-from serving.rendering import render
+from serving.metrics import CLIENT_CLOSED
 from serving.service import Service
 
 log = logging.getLogger(__name__)
@@ -102,8 +101,7 @@ class Ride:
         if not isinstance(error, ServingError):
             log.error("an invocation failed unexpectedly", exc_info=error)
             error = ServingError()
-        response = render(error)
-        self._answer(Answer(bytes(response.body), response.media_type or "", response.status_code))
+        self._answer(Answer(error.document, ERROR_TYPE, error.status))
 
     def _answer(self, answer: Answer) -> None:
         self._service.metrics.request(answer.status, monotonic() - self._started)

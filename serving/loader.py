@@ -14,7 +14,7 @@ from serving.preparation import Prepared
 from serving.samples import places, samples_for
 from serving.settings import Settings
 from serving.trial import concluded
-from serving.warmup import WarmUp, warm_up
+from serving.warmup import SECONDS, WarmUp, warm_up
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,9 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
         prepared, model = _settle_bf16(prepared, model, settings)
     log.info("loaded in %.2f s; warming up", monotonic() - started)
     report(State.WARMING)
-    warm = warm_up(model, settings.max_batch if settings.batch else 1)
+    # Larger batches are run soon after, when it is measured how the model scales; readiness need not wait for them.
+    seconds = 0.0 if prepared.plan.may_divide else SECONDS
+    warm = warm_up(model, settings.max_batch if settings.batch else 1, seconds)
     log.info(
         "warmed up in %.2f s at %s rows; requests are %s: %s",
         warm.seconds,

@@ -22,6 +22,8 @@ from serving.lifecycle import State
 # From a tiny model's fraction of a millisecond to SageMaker's limit of 60 s for an invocation.
 LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+# Nobody receives this status (nginx's "client closed request"); it counts those who left before their answer.
+CLIENT_CLOSED = 499
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -55,6 +57,9 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self._registry,
         )
+        self._lanes = Gauge(
+            "serving_lanes", "Runs of the default model that may be made at once", registry=self._registry
+        )
         self._queues: list[Callable[[], int]] = []
         # Asked when somebody looks: to be told at every request would cost each of them.
         Gauge("serving_waiting_requests", "Requests waiting for a lane", registry=self._registry).set_function(
@@ -79,6 +84,10 @@ class Metrics:
         """Show whether the model computes in bf16, and what its trial found."""
         self._bf16.set(bf16)
         self._deviation.set(nan if deviation is None else deviation)
+
+    def lanes(self, count: int) -> None:
+        """Show how many runs of the default model are made at once."""
+        self._lanes.set(count)
 
     def queue(self, waiting: Callable[[], int]) -> None:
         """Count those who wait in one more queue, of whose length `waiting` tells."""

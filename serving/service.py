@@ -1,6 +1,7 @@
 """What the routes share: the state, the metrics and, once they are loaded, the models with their dispatchers."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from serving.settings import Settings
 from serving.signature import Signature
 
 if TYPE_CHECKING:
+    from serving.division import Division
     from serving.scripts.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -54,12 +56,22 @@ class Service:
             raise NotReadyError(f"expected a loaded model; the server is {self.lifecycle.state.value}")
         return self._catalogue
 
+    async def alone(self, measurement: Callable[[], float]) -> float:
+        """Have this measured while the default model makes no run."""
+        return await self.catalogue().default.signature(None).dispatcher.alone(measurement)
+
+    def divide(self, division: "Division") -> None:
+        """Run the default model in the formation that was found best."""
+        self.catalogue().default.signature(None).dispatcher.divide(*division[:3])
+        self.metrics.lanes(division.formation.lanes)
+
     def put_in_service(self, loaded: Loaded) -> None:
         """Take requests for these models from now on."""
         first = Warmed(loaded.prepared.found, loaded.model, loaded.warm_up)
         together = groupby((first, *loaded.others), key=lambda warmed: warmed.found)
         plan, trial = loaded.prepared.plan, loaded.prepared.trial
         self.metrics.precision(bf16=plan.bf16, deviation=trial.deviation if trial else None)
+        self.metrics.lanes(plan.lanes)
         if isinstance(loaded.model, Speaking):
             self.formats = loaded.model.formats(self.settings.max_payload_bytes)
             self.default_accept = loaded.model.default_accept

@@ -157,6 +157,12 @@ class Settings:
     )
     batch: bool = _setting(True, _switch(), "run requests that wait together", "SERVING_BATCH")  # noqa: FBT003
     max_batch: int = _setting(DEFAULT_MAX_BATCH, _number(1, 65_536), "most rows of a joint run", "SERVING_MAX_BATCH")
+    lanes: int = _setting(
+        0,
+        _number(0, 256),
+        "runs made at once, each on its part of the cores; 0 has it measured which is best (ONNX), else one",
+        "SERVING_LANES",
+    )
     max_queue: int = _setting(
         DEFAULT_MAX_QUEUE, _number(1, 1_000_000), "most requests that wait; more get 503", "SERVING_MAX_QUEUE"
     )

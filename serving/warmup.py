@@ -122,13 +122,13 @@ def _values(spec: TensorSpec, shape: tuple[int, ...], random: np.random.Generato
     return random.integers(0, 2, shape).astype(spec.numpy_dtype)
 
 
-def free_size(model: Model, rows: int = 1) -> int:
-    """The first size of free axes with which the model runs on that many rows of synthetic inputs.
+def free_size(model: Model, rows: int = 1, sizes: Sequence[int] = FREE_SIZES) -> int:
+    """The first of the sizes for free axes with which the model runs on that many rows of synthetic inputs.
 
     Raises:
         ServingError: it runs with none of them; this is the last one's error.
     """
-    for size in (*FREE_SIZES, NO_AXIS) if any(spec.any_rank for spec in model.signature.inputs) else FREE_SIZES:
+    for size in (*sizes, NO_AXIS) if any(spec.any_rank for spec in model.signature.inputs) else sizes:
         try:
             model.run(synthesise(model.signature, rows, size))
         except ServingError as error:
@@ -147,12 +147,13 @@ def _obstacle_to_joining(model: Model, free: int) -> str:
         together = split(model.run(join(alone)), [1, 1])
     except ServingError as error:
         return f"two rows do not run together: {error}"
-    if _agree(apart, together):
+    if agree(apart, together):
         return ""
     return "two rows run together do not give what each gives alone"
 
 
-def _agree(some: Sequence[Outputs], others: Sequence[Outputs]) -> bool:
+def agree(some: Sequence[Outputs], others: Sequence[Outputs]) -> bool:
+    """Whether answers are the same but for rounding."""
     return all(_close(one[name], other[name]) for one, other in zip(some, others, strict=True) for name in one)
 
 

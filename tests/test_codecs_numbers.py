@@ -1,6 +1,7 @@
 """Bodies of numbers alone are read as the general decoder reads them, and every other body is left to it."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,14 @@ from signatures import TWO_INPUTS, one_input
 def asarray(text: str) -> Any:  # noqa: ANN401 (an array, or what is none)
     """What the general decoder's way makes of a nest of numbers."""
     return from_rows(parse(text.encode()), one_input(shape=("N",))).inputs["x"]
+
+
+@pytest.fixture(params=[0, numbers.LARGE], ids=["as a large body", "as a small one"], autouse=True, scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every body by both ways to look at its structure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numbers, "LARGE", request.param)
+        yield
 
 
 integers = st.integers(-(2**63), 2**63 - 1)

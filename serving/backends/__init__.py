@@ -21,6 +21,10 @@ MODULES: Mapping[str, str] = {
 }
 
 
+class NotDivisibleError(Exception):
+    """Why a model is run on all cores alone; for the log, never for a caller."""
+
+
 class Model(Protocol):
     """A loaded model."""
 
@@ -45,6 +49,21 @@ class Model(Protocol):
         Raises:
             ModelRejectedInputError: these values are at fault.
             ModelFailedError: anything else.
+        """
+        ...
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A model that can be run on all cores, and on single ones, with one copy of its weights for both."""
+
+    def divide(self) -> tuple[Model, Model]:
+        """The same model for one run at a time on all cores, and for several at once on one core each.
+
+        The two share their weights, but not with this one. Takes about as long as loading it.
+
+        Raises:
+            NotDivisibleError: it cannot be done, and why.
         """
         ...
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
+from serving.backends.onnx_shared import shared
 from serving.backends.onnx_steady import is_steady
 from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
 from serving.plans import Plan
@@ -47,10 +48,14 @@ class OnnxModel:
         self,
         session: Any,  # noqa: ANN401 (onnxruntime is not typed)
         signature: Signature,
+        path: Path,
+        plan: Plan,
         *,
         is_steady: bool = False,
     ) -> None:
         self.is_steady = is_steady
+        self._path = path
+        self._plan = plan
         self._session = session
         self._signature = signature
         self._output_names = [spec.name for spec in signature.outputs]
@@ -64,6 +69,19 @@ class OnnxModel:
     def alternatives(self) -> Mapping[str, "OnnxModel"]:
         """None: an ONNX model is one graph."""
         return {}
+
+    def divide(self) -> "tuple[OnnxModel, OnnxModel]":
+        """The same model on the plan's threads and on one, with one copy of the weights. Raises NotDivisibleError."""
+        wide, narrow = shared(
+            self._path,
+            lambda path, options: _session(path, self._plan, _configured(options, self._plan)),
+            [_options(plan) for plan in (self._plan, self._plan.narrow())],
+            lambda path, options: ort.InferenceSession(path, options, providers=PROVIDERS),
+        )
+        return self._with(wide), self._with(narrow)
+
+    def _with(self, session: Any) -> "OnnxModel":  # noqa: ANN401 (onnxruntime is not typed)
+        return OnnxModel(session, self._signature, self._path, self._plan, is_steady=self.is_steady)
 
     def run(self, inputs: Inputs) -> Outputs:
         """Run the graph.
@@ -93,7 +111,7 @@ def _text(array: Array) -> Array:
 def load(path: Path, plan: Plan) -> OnnxModel:
     """Load the model file with the plan's session options. Raises ModelLoadError."""
     try:
-        session = _session(path, plan)
+        session = _session(path, plan, _options(plan))
     except Exception as error:
         raise ModelLoadError(
             f"{path} could not be loaded by ONNX Runtime {ort.__version__}: {error} Expected: an ONNX model with "
@@ -105,12 +123,11 @@ def load(path: Path, plan: Plan) -> OnnxModel:
         tuple(_output(node) for node in session.get_outputs()),
     )
     numeric = all(spec.dtype != STRING for spec in signature.inputs)
-    return OnnxModel(session, signature, is_steady=numeric and is_steady(path))
+    return OnnxModel(session, signature, path, plan, is_steady=numeric and is_steady(path))
 
 
-def _session(path: Path, plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+def _session(path: Path, plan: Plan, options: Any) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
     """The session; where bf16 is on, of the model with its Gemms rewritten so that bf16 reaches them."""
-    options = _options(plan)
     if not plan.bf16:
         return ort.InferenceSession(path, options, providers=PROVIDERS)
     model = _with_matmul_for_gemm(path)
@@ -131,15 +148,19 @@ def _with_matmul_for_gemm(path: Path) -> bytes | None:
 
 
 def _options(plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
-    options = ort.SessionOptions()
+    options = _configured(ort.SessionOptions(), plan)
+    if plan.profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = plan.profile
+    return options
+
+
+def _configured(options: Any, plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
     options.intra_op_num_threads = plan.threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.enable_cpu_mem_arena = True
     options.log_severity_level = QUIET
-    if plan.profile:
-        options.enable_profiling = True
-        options.profile_file_prefix = plan.profile
     for key, value in plan.session.items():
         options.add_session_config_entry(key, value)
     return options

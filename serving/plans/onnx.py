@@ -4,25 +4,27 @@ from collections.abc import Mapping
 
 from serving.budget import Budget
 from serving.plans.environment import fpmath_asked_for, library_variables, threads_for, unless_set
-from serving.plans.plan import BF16, ORT_FASTMATH, Choice, Plan
+from serving.plans.plan import BF16, ORT_FASTMATH, ORT_SPINNING, Choice, Plan
 from serving.processor import Processor
 from serving.settings import Settings
 
 # Number of threads, the most specific first: ONNX Runtime's own variable, then OpenMP's.
 THREAD_VARIABLES = ("ORT_INTRA_OP_NUM_THREADS", "OMP_NUM_THREADS")
-ORT_SPINNING = "session.intra_op.allow_spinning"
 TELEMETRY_OFF = ("ORT_DISABLE_TELEMETRY", "1", "an inference container sends nothing to anybody")
 
 
 def plan(processor: Processor, budget: Budget, settings: Settings, environment: Mapping[str, str]) -> Plan:
     """ONNX Runtime's options are the session's, so that two sessions of one process may differ in them."""
-    threads, threads_choice = threads_for(budget, environment, THREAD_VARIABLES)
+    cores, threads_choice = threads_for(budget, environment, THREAD_VARIABLES)
+    lanes, threads, lanes_choice = _lanes(cores, settings)
+    if lanes > 1:
+        threads_choice = Choice("threads", str(threads), f"of {cores} for each lane")
     bf16, on_trial, bf16_choice = _bf16(processor, settings, environment)
     variables, variable_choices = unless_set((TELEMETRY_OFF, *library_variables(threads)), environment)
     spins = threads > 1 and threads <= budget.cores
     session = {ORT_FASTMATH: str(int(bf16)), ORT_SPINNING: str(int(spins))}
     choices = (
-        Choice("lanes", "1", "one wide session serves a lone request fastest and fills batches under load"),
+        lanes_choice,
         threads_choice,
         Choice("inter-op threads", "1", "the graph runs in order; its operators share the lane's threads"),
         bf16_choice,
@@ -30,7 +32,25 @@ def plan(processor: Processor, budget: Budget, settings: Settings, environment: 
         Choice("allocator", "arena", "warm-up sizes it, so that no request pays for growing it"),
         *variable_choices,
     )
-    return Plan("onnx", 1, threads, bf16, on_trial, variables, session, choices)
+    divides = not settings.lanes and threads > 1
+    return Plan("onnx", lanes, threads, bf16, on_trial, variables, session, choices, may_divide=divides)
+
+
+def _lanes(cores: int, settings: Settings) -> tuple[int, int, Choice]:
+    """How many runs at once to begin with, the threads of each, and why."""
+    if settings.lanes:
+        return (
+            settings.lanes,
+            max(1, cores // settings.lanes),
+            Choice("lanes", str(settings.lanes), "SERVING_LANES is set"),
+        )
+    if cores == 1:
+        return 1, 1, Choice("lanes", "1", "there is one core")
+    return (
+        1,
+        cores,
+        Choice("lanes", "1", f"on all cores; under load {cores} on one core each, if measured to be better"),
+    )
 
 
 def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, bool, Choice]:

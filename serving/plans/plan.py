@@ -7,6 +7,8 @@ from serving.settings import Settings
 
 # ONNX Runtime's key for bf16 kernels in float32 matrix products on arm64, off by default (since 1.17).
 ORT_FASTMATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
+# ONNX Runtime's key for threads that look out for work for a while before they sleep.
+ORT_SPINNING = "session.intra_op.allow_spinning"
 # The name of the choice that the trial at load may change.
 BF16 = "bf16"
 
@@ -29,7 +31,8 @@ class Plan:
     framework is imported; `session` are ONNX Runtime's session configuration entries. `profile` is how the
     file of its profile is to begin, empty for none. `bf16_variables` are those of the environment that turn
     bf16 on, where it is a matter of the whole process. `settings` are the user's, for what concerns a
-    framework alone.
+    framework alone. `may_divide` says that it is to be measured whether several runs at once, on one core each,
+    are better under load than one on all.
     """
 
     framework: str
@@ -43,6 +46,7 @@ class Plan:
     profile: str = ""
     bf16_variables: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings, repr=False)
+    may_divide: bool = False
 
     def with_bf16(self, *, on: bool, reason: str) -> "Plan":
         """The plan after bf16 was tried on the model: kept or given up, for this reason."""
@@ -53,6 +57,11 @@ class Plan:
         rest = {name: value for name, value in self.environment.items() if name not in self.bf16_variables}
         environment = rest | (dict(self.bf16_variables) if on else {})
         return replace(self, bf16=on, bf16_on_trial=False, session=session, environment=environment, choices=choices)
+
+    def narrow(self) -> "Plan":
+        """The plan for runs on one core each: one thread, which has nobody to wait for."""
+        session = dict(self.session) | ({ORT_SPINNING: "0"} if ORT_SPINNING in self.session else {})
+        return replace(self, threads=1, session=session)
 
     @property
     def line(self) -> str:

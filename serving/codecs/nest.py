@@ -1,0 +1,66 @@
+"""The shape of a large nest of arrays in JSON text, by its brackets and by how many commas are between them.
+
+It reads the text by vectors, a tenth of a nanosecond for a byte, which for a picture's 150,000 numbers is a third of
+what it takes to delete all digits (`serving.codecs.numbers` does that with small bodies, where these steps' own cost
+counts). It trusts the text to be JSON, which the parser then sees to.
+"""
+
+import numpy as np
+
+from serving.signature import Array
+
+# "[" is 0x5b and "]" 0x5d; without the two bits in which they differ both are 0x59. Of the other two bytes that are,
+# "Y" and "_", neither is in any number.
+DIFFERING, BRACKET = 0xF9, 0x59
+COMMA = 0x2C
+OPEN, CLOSE = ord("["), ord("]")
+BITS = 8
+
+
+def shape_of(text: Array) -> tuple[int, ...] | None:
+    """The shape of a regular nest of arrays of numbers.
+
+    Args:
+        text: uint8, from the first bracket to the last.
+
+    Returns:
+        None where its arrays are not of equal length, or nothing but arrays at some depth and numbers at the next.
+    """
+    places = np.flatnonzero((text & DIFFERING) == BRACKET)
+    brackets = text[places]
+    commas = np.diff(_commas_before(text, places))
+    opens, closes = brackets[:-1] == OPEN, brackets[1:] == CLOSE
+    lengths = commas[opens & closes] + 1
+    # Elsewhere are no numbers: one comma between arrays, none between brackets of the same kind.
+    expected = np.where(opens & closes, lengths[0] - 1 if lengths.size else 0, ~opens & ~closes)
+    if not lengths.size or not np.array_equal(commas, expected):
+        return None
+    outer = _outer_shape(brackets.tobytes())
+    return None if outer is None else (*outer, int(lengths[0]))
+
+
+def _commas_before(text: Array, places: Array) -> Array:
+    """How many commas are before each place, counted by eight bytes of text at a time."""
+    bits = np.packbits(text == COMMA)
+    whole = np.concatenate([[0], np.cumsum(np.bitwise_count(bits), dtype=np.intp)])
+    byte, bit = np.divmod(places, BITS)
+    # The bits of the byte that a place is in are in order, the highest first.
+    part = np.bitwise_count(bits[byte] >> (BITS - bit).astype(np.uint8))
+    counted: Array = whole[byte] + part
+    return counted
+
+
+def _outer_shape(brackets: bytes) -> tuple[int, ...] | None:
+    """The sizes of all axes but the last, by brackets that repeat exactly."""
+    rank = len(brackets) - len(brackets.lstrip(b"["))
+    sizes: list[int] = []
+    block = b"[]"
+    for level in range(2, rank + 1):
+        # The first block of this level ends where as many brackets close; in it are blocks of the level below.
+        end = brackets.find(b"]" * level)
+        size, rest = divmod(end + level - (rank - level) - 2, len(block))
+        if end < 0 or size < 1 or rest:
+            return None
+        sizes.append(size)
+        block = b"[" + block * size + b"]"
+    return tuple(reversed(sizes)) if block == brackets else None

@@ -1,0 +1,136 @@
+"""How many runs of a model are made at once, and of how many rows: the pure core of the lanes.
+
+A model may be run *wide*, one run at a time on all cores, or *narrow*, as many runs at once as there are cores
+on a single one each. A lone request always wants the first. Under load it depends on the model: weights that are
+read once for many rows want large wide batches, and what gains little from batches wants narrow runs, which
+never wait for one another. `Scaling` is what was measured, `formation_of` what follows from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+# What one number of rows must be ahead of another before it is believed: runs of the same kind differ by as much.
+MARGIN = 1.03
+# How much of narrow runs' time a wide one may take to be preferred under load. Whatever else runs on one of its
+# cores, be it the server's own work for other requests, has all threads of a wide run wait; of narrow runs, one.
+ADVANTAGE = 0.93
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Seconds of a run by its rows, powers of two: `wide` of one alone, `narrow` of each of `lanes` at once."""
+
+    wide: Mapping[int, float]
+    narrow: Mapping[int, float]
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What may be started: on all cores or on one, and of how many rows at most."""
+
+    is_wide: bool
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Formation:
+    """What is run at once.
+
+    `lanes` runs of at most `rows` rows each; with `wide_up_to` or fewer requests waiting and nothing
+    running, one wide run instead. A formation that is not `divided` has runs of one kind only, called wide.
+    """
+
+    lanes: int
+    rows: int
+    wide_up_to: int = 0
+    divided: bool = False
+
+    def next(self, waiting: int, running: int, *, wide_runs: bool) -> Run | None:
+        """What to start while `running` runs are under way, a wide one among them or not; None for nothing yet."""
+        if not self.divided:
+            return self._share(waiting, running, is_wide=True)
+        if wide_runs:
+            return None
+        if not running and waiting <= self.wide_up_to:
+            return Run(is_wide=True, rows=max(1, waiting))
+        return self._share(waiting, running, is_wide=False)
+
+    def _share(self, waiting: int, running: int, *, is_wide: bool) -> Run | None:
+        """A free lane's part of what waits."""
+        free = self.lanes - running
+        if free <= 0:
+            return None
+        return Run(is_wide=is_wide, rows=max(1, min(self.rows, ceil(waiting / free))))
+
+
+def formation_of(scaling: Scaling, max_rows: int) -> tuple[Formation, str]:
+    """What is best for a model that scales so, and why; batches of at most `max_rows` rows."""
+    wide, narrow = smooth(scaling.wide), smooth(scaling.narrow)
+    rates = f"one run on all cores gives {best_rate(wide):.0f} rows/s"
+    if narrow:
+        rates += f", {scaling.lanes} on one core each {best_rate(narrow) * scaling.lanes:.0f}"
+    wide_up_to = _wide_up_to(wide, narrow, scaling.lanes)
+    if wide_up_to is None:
+        rows = _rows_that_pay(wide, max_rows)
+        return Formation(lanes=1, rows=rows), f"{rates}; {_paying(rows, max_rows)}"
+    rows = _rows_that_pay(narrow, max_rows)
+    reason = f"{rates}; {_few(wide_up_to)} the former is quicker; {_paying(rows, max_rows)}"
+    return Formation(scaling.lanes, rows, wide_up_to, divided=True), reason
+
+
+def smooth(seconds: Mapping[int, float]) -> dict[int, float]:
+    """The same without what can only be a disturbance.
+
+    A batch takes no longer than both of its halves after one another, and no less than either.
+    """
+    found: dict[int, float] = {}
+    for rows, cost in sorted(seconds.items()):
+        found[rows] = min(cost, 2 * found.get(rows // 2, cost))
+    for rows in sorted(found, reverse=True):
+        found[rows] = min(found[rows], found.get(2 * rows, found[rows]))
+    return found
+
+
+def best_rate(seconds: Mapping[int, float]) -> float:
+    """The best rate of one lane, in rows a second; 0 if nothing is known."""
+    return max((rows / cost for rows, cost in seconds.items()), default=0.0)
+
+
+def _wide_up_to(wide: Mapping[int, float], narrow: Mapping[int, float], lanes: int) -> int | None:
+    """The most requests, a power of two, that one wide run answers sooner than narrow runs that share them.
+
+    None for any number of them.
+    """
+    sooner = 0
+    for rows, seconds in wide.items():
+        each = _doubled_up(ceil(rows / lanes))
+        if each not in narrow:
+            break
+        # A lone request leaves the other cores idle.
+        if seconds > narrow[each] * (ADVANTAGE if rows > 1 else 1):
+            return sooner
+        sooner = rows
+    return None if best_rate(wide) * ADVANTAGE > best_rate(narrow) * lanes else sooner
+
+
+def _doubled_up(rows: int) -> int:
+    """The next power of two."""
+    return 1 << (rows - 1).bit_length()
+
+
+def _rows_that_pay(seconds: Mapping[int, float], max_rows: int) -> int:
+    """The fewest rows with which a run is as good as at its best: more of them would only take longer."""
+    best = best_rate(seconds)
+    fewest = next(rows for rows, cost in seconds.items() if rows / cost * MARGIN >= best)
+    # At the largest size tried the rate may still be growing.
+    return max_rows if fewest == max(seconds) else min(fewest, max_rows)
+
+
+def _paying(rows: int, max_rows: int) -> str:
+    return f"batches of up to {max_rows} pay" if rows == max_rows else f"batches of more than {rows} gain nothing"
+
+
+def _few(requests: int) -> str:
+    return "for a lone request" if requests <= 1 else f"for up to {requests} at once"

@@ -1,0 +1,79 @@
+"""Measuring how a model scales: its runs' seconds by their rows, wide and narrow (`serving.formation`).
+
+Each run is measured alone, in the moment that its caller gives it, and the quickest of a few counts: what
+disturbs a run only ever makes it longer.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from time import monotonic
+from typing import TypeAlias
+
+from serving.backends import Model
+from serving.formation import MARGIN, Scaling
+from serving.signature import Inputs
+
+# Has a job run while nothing else does, and gives what it returns.
+Alone: TypeAlias = Callable[[Callable[[], float]], float]
+# Synthetic inputs of so many rows.
+InputsOf: TypeAlias = Callable[[int], Inputs]
+
+# The system takes some milliseconds until it has spread threads over the cores, so many runs are made of short ones.
+RUNS = 8
+LEAST_RUNS = 3
+# Of one size's runs, and of a single one: requests wait for it, so that a larger batch is not tried when it is
+# expected to take longer.
+MOST_SECONDS = 0.06
+# Doublings without a gain after which there will be none: one may be a disturbance.
+IDLE_DOUBLINGS = 2
+
+
+def measure(wide: Model, narrow: Model, lanes: int, inputs: InputsOf, max_rows: int, alone: Alone) -> Scaling:
+    """Measure both ways, at 1, 2, 4 … rows up to `max_rows`, as long as more of them are faster.
+
+    Raises:
+        ServingError: the model does not run on these inputs.
+    """
+    with ThreadPoolExecutor(lanes) as pool:
+
+        def at_once(rows: Inputs) -> float:
+            """Seconds until all lanes have ended a run each that they began together."""
+            started = monotonic()
+            for done in [pool.submit(narrow.run, rows) for _ in range(lanes)]:
+                done.result()
+            return monotonic() - started
+
+        one = partial(seconds_of, wide)
+        return Scaling(
+            dict(_sizes(one, inputs, max_rows, alone)), dict(_sizes(at_once, inputs, max_rows, alone)), lanes
+        )
+
+
+def seconds_of(model: Model, inputs: Inputs) -> float:
+    """What a run takes."""
+    started = monotonic()
+    model.run(inputs)
+    return monotonic() - started
+
+
+def _sizes(
+    run: Callable[[Inputs], float], inputs: InputsOf, max_rows: int, alone: Alone
+) -> Iterator[tuple[int, float]]:
+    """Rows and the seconds of a run of so many."""
+    rows, best, idle, expected = 1, 0.0, 0, 0.0
+    while rows <= max_rows and expected <= MOST_SECONDS and idle < IDLE_DOUBLINGS:
+        seconds = _quickest(partial(run, inputs(rows)), alone)
+        yield rows, seconds
+        idle = 0 if rows / seconds > best * MARGIN else idle + 1
+        best = max(best, rows / seconds)
+        expected = 2 * seconds
+        rows *= 2
+
+
+def _quickest(run: Callable[[], float], alone: Alone) -> float:
+    """The least of some runs; the first one also allocates."""
+    times: list[float] = []
+    while len(times) < LEAST_RUNS or (len(times) < RUNS and sum(times) < MOST_SECONDS):
+        times.append(alone(run))
+    return min(times)

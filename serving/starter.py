@@ -1,0 +1,192 @@
+"""What happens in the loader's thread: prepared -> imported -> loaded -> in service -> whole -> measured.
+
+The way to readiness is kept short: FastAPI takes as long to import as a small model to load, and ordinary
+invocations do without it, so it comes after that, unless loading takes long enough for callers to want to be
+told. How many runs at once are best is measured last, while the model serves.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from serving.connection import Gate
+from serving.errors import ModelLoadError
+from serving.lifecycle import Lifecycle, State
+from serving.ping import Door
+from serving.preparation import Prepared, apply_environment, look_around, prepare
+from serving.scripts.source import locate
+from serving.settings import Settings
+from serving.trial import settle
+
+if TYPE_CHECKING:
+    from serving.budget import Budget
+    from serving.loader import Loaded
+    from serving.scripts.found import Script
+    from serving.service import Service
+
+log = logging.getLogger(__name__)
+
+# How long loading may take before requests that came early, and wait at the door, are told that it does.
+DOOR_SECONDS = 1.0
+
+
+class Starter:
+    """Loads the model and puts it in service.
+
+    All state belongs to the event loop, so everything that changes some is called on it.
+
+    Args:
+        settings: the user's.
+        lifecycle: told of every step.
+        door: opened to the application once that is built.
+        gate: opened to the fast way once there is a model.
+        give_up: called with the reason where there can be no service.
+    """
+
+    def __init__(
+        self, settings: Settings, lifecycle: Lifecycle, door: Door, gate: Gate, give_up: Callable[[str], None]
+    ) -> None:
+        self.service: Service | None = None
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._door = door
+        self._gate = gate
+        self._give_up = give_up
+        self._loop = asyncio.get_running_loop()
+        self._is_loaded = Event()
+        self._thread = Thread(target=self._work, name="loader", daemon=True)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the thread is still inside of something, perhaps of a framework's own code."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            environment = dict(os.environ)
+            script = locate(self._settings)
+            if script and script.loads_model:
+                self._load_script(script, environment)
+            else:
+                self._load_model(script, environment)
+        except CancelledError:
+            log.info("loading was given up: the server is stopping")
+        except ModelLoadError as error:
+            self._call(self._give_up, str(error))
+        except Exception as error:
+            log.exception("loading failed unexpectedly")
+            self._call(self._give_up, f"The model could not be loaded: {error!r}. The log above says where.")
+        finally:
+            self._is_loaded.set()
+
+    def _load_model(self, script: "Script | None", environment: Mapping[str, str]) -> None:
+        """Raises ModelLoadError."""
+        prepared = prepare(self._settings, os.environ)
+        log.info("processor: %s", prepared.machine.processor.description)
+        apply_environment(prepared.plan)
+        with ThreadPoolExecutor(1, "imports") as imports:
+            # Beside the loading, most of which is the framework's own work without Python's lock.
+            serving = imports.submit(self._serve)
+            door = imports.submit(self._open_door)
+            opening = (
+                self._open_script(serving.result(), script, prepared.machine.budget, environment) if script else None
+            )
+            try:
+                loaded = self._loaded(prepared, environment)
+                if opening:
+                    opening.result()
+                service = serving.result()
+                self._call(self._put_in_service, service, loaded)
+            finally:
+                self._is_loaded.set()
+            door.result()
+        # What lives by now lives as long as the process: the collector need not walk it again and again, which
+        # stops everything for some 15 ms each time (FastAPI, numpy and their modules are 300,000 objects).
+        gc.freeze()
+        self._divide(service, loaded)
+
+    def _loaded(self, prepared: Prepared, environment: Mapping[str, str]) -> "Loaded":
+        """Raises ModelLoadError."""
+        prepared = settle(prepared, self._settings, environment)
+        log.info("plan: %s", prepared.plan.line)
+        apply_environment(prepared.plan)
+        from serving.loader import load  # noqa: PLC0415 (numpy may be imported only now)
+
+        return load(prepared, self._settings, self._report)
+
+    def _serve(self) -> "Service":
+        """Import and make what ordinary invocations need."""
+        import serving.express  # noqa: F401, PLC0415 (numpy may be imported only now)
+        from serving.service import Service  # noqa: PLC0415
+
+        self.service = Service(self._settings, self._lifecycle)
+        return self.service
+
+    def _open_door(self) -> None:
+        """Import and make the application, when it is no longer in the way."""
+        self._is_loaded.wait(DOOR_SECONDS)
+        from serving.app import build  # noqa: PLC0415 (FastAPI)
+
+        assert self.service is not None  # made by the same thread before  # noqa: S101
+        self._call(self._door.open, build(self.service))
+
+    def _put_in_service(self, service: "Service", loaded: "Loaded") -> None:
+        from serving.express import Express  # noqa: PLC0415 (what it needs is imported by now)
+
+        service.put_in_service(loaded)
+        self._gate.express = Express(service)
+        self._lifecycle.enter(State.READY)
+        log.info("ready")
+
+    def _divide(self, service: "Service", loaded: "Loaded") -> None:
+        """The model being in service, find out how many runs at once are best."""
+        from serving.division import divide  # noqa: PLC0415 (what it needs is imported by now)
+
+        def alone(measurement: Callable[[], float]) -> float:
+            return asyncio.run_coroutine_threadsafe(service.alone(measurement), self._loop).result()
+
+        division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up.max_rows, alone)
+        log.info("lanes: %d: %s", division.formation.lanes, division.reason)
+        self._call(service.divide, division)
+
+    def _load_script(self, script: "Script", environment: Mapping[str, str]) -> None:
+        """A script that loads the model by itself: there is none for the server to load. Raises ModelLoadError."""
+        machine = look_around()
+        log.info("processor: %s", machine.processor.description)
+        service = self._serve()
+        self._is_loaded.set()
+        self._open_door()
+        self._report(State.LOADING)
+        self._open_script(service, script, machine.budget, environment).result()
+        self._report(State.READY)
+        gc.freeze()
+        log.info("ready")
+
+    def _open_script(
+        self, service: "Service", script: "Script", budget: "Budget", environment: Mapping[str, str]
+    ) -> "Future[None]":
+        """Begin to load a script, beside the model where it loads none by itself."""
+        from serving.scripts.process import Launch  # noqa: PLC0415 (light, but of no use without a script)
+        from serving.scripts.runner import Runner  # noqa: PLC0415 (starlette may be imported only now)
+
+        async def opened() -> None:
+            service.script = Runner(service, Launch(script, None, environment, self._settings.model_dir), budget)
+            await service.script.open()
+
+        return asyncio.run_coroutine_threadsafe(opened(), self._loop)
+
+    def _report(self, state: State) -> None:
+        self._call(self._lifecycle.enter, state)
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function on the event loop."""
+        self._loop.call_soon_threadsafe(function, *arguments)
