@@ -1,8 +1,7 @@
-"""Every framework of the default image in one process, TensorFlow first: in this order OpenMP runtimes have found no room on arm64."""
+"""All frameworks of the default image that bring an OpenMP runtime, in one process; several of those have found no room on arm64."""
 import json
 import os
 
-import tensorflow as tf
 import lightgbm
 import xgboost
 import joblib
@@ -16,7 +15,6 @@ def model_fn(model_dir):
         "xgboost": xgboost.Booster(model_file=os.path.join(model_dir, "model.ubj")).inplace_predict,
         "lightgbm": lightgbm.Booster(model_file=os.path.join(model_dir, "model.txt")).predict,
         "onnx": session(os.path.join(model_dir, "model.onnx")),
-        "tensorflow": lambda rows: tf.nn.softmax(tf.constant(rows)).numpy(),
     }
 
 
