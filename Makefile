@@ -34,8 +34,11 @@ check: $(VENV)/test.stamp ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/test.stamp $(VENV)/peers.stamp ## compare with the bare runtime and other servers on this machine (half an hour; needs wrk)
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.comparison --peers $(PEERS)/bin/python --save $(BENCH)
+bench: $(VENV)/test.stamp $(VENV)/peers.stamp ## compare speed with the bare runtime and other servers on this machine (an hour and a half; needs wrk; less by WORKLOADS=, SERVERS=, ROUNDS=, SECONDS=)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.comparison --peers $(PEERS)/common/bin/python \
+		--bentoml $(PEERS)/bentoml/bin/python --mlserver $(PEERS)/mlserver/bin/python --save \
+		$(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(SERVERS),--servers '$(SERVERS)') \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(BENCH)
 
 venv: $(VENV)/test.stamp ## make .venv with all that serving and testing need
 
@@ -47,20 +50,27 @@ lock: $(VENV)/test.stamp ## compile the locked requirement sets anew from pyproj
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx $(COMPILE) -o container/requirements-onnx.txt
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra tensorflow --extra sklearn --extra xgboost --extra lightgbm --extra s3 -c container/requirements-onnx.txt $(COMPILE) -o container/requirements-full.txt
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra tensorflow --extra sklearn --extra xgboost --extra lightgbm --extra s3 --group test -c container/requirements-full.txt $(COMPILE) -o tests/requirements.txt
-	$(BIN)/uv pip compile benchmarks/peers/requirements.in -c container/requirements-full.txt $(COMPILE) -o benchmarks/peers/requirements.txt
+	grep -oE '^(numpy|onnxruntime)==[^ ]+( ;[^\\]*)?' container/requirements-full.txt > $(VENV)/runtime.txt
+	for peers in common bentoml mlserver; do \
+		$(BIN)/uv pip compile benchmarks/peers/requirements-$$peers.in -c $(VENV)/runtime.txt $(COMPILE) -o benchmarks/peers/requirements-$$peers.txt || exit 1; \
+	done
 	$(BIN)/uv pip compile tests/assets/toolkits/requirements.in $(COMPILE) -o tests/assets/toolkits/requirements.txt
 
 # One lock for both platforms and every Python; hashes alone, so that any index or mirror may serve them.
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate --quiet
 
-# The servers that ours is compared with have an environment of their own, for their packages would change ours.
+# The servers that ours is compared with have environments of their own, for their packages would change ours, and
+# each other's: BentoML and MLServer want other versions of what both stand on. NumPy and ONNX Runtime are everywhere
+# the same.
 PEERS := $(VENV)/peers
 
-$(VENV)/peers.stamp: $(VENV)/python.stamp benchmarks/peers/requirements.txt
-	@echo 'Installing the servers to compare with.'
-	@$(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r benchmarks/peers/requirements.txt
+$(VENV)/peers.stamp: $(VENV)/python.stamp $(wildcard benchmarks/peers/requirements-*.txt)
+	@for peers in common bentoml mlserver; do \
+		echo "Installing the servers to compare with: $$peers."; \
+		$(PYTHON) -m venv $(PEERS)/$$peers && \
+		$(PEERS)/$$peers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r benchmarks/peers/requirements-$$peers.txt || exit 1; \
+	done
 	@touch $@
 
 clean: ## remove what was made here

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +24,16 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One cell: requests a second, and milliseconds of the median and of the slowest hundredth."""
+    """One measurement of a server.
+
+    Requests a second; milliseconds of the median and of the slowest hundredth; the server's CPU milliseconds a
+    request.
+    """
 
     rate: float
     p50: float
     p99: float
-    requests: int
+    cpu: float
 
 
 def check_for_wrk() -> None:
@@ -37,14 +42,16 @@ def check_for_wrk() -> None:
         raise BenchmarkError("wrk is not installed: expected it in PATH (on Debian: apt-get install wrk).")
 
 
-def write_cases(workload: Workload, path: Path) -> Path:
+def write_cases(workload: Workload, path: Path, *, open_inference: bool = False) -> Path:
     """The workload as the Lua file that benchmarks/wrk.lua reads."""
-    bodies = ",\n".join(f'"{_escaped(body)}"' for body in workload.bodies)
+    texts = workload.open_inference_bodies if open_inference else workload.bodies
+    bodies = ",\n".join(f'"{_escaped(body)}"' for body in texts)
     answers = ",\n".join("{" + ",".join(repr(float(n)) for n in row.ravel()) + "}" for row in workload.answers)
     tolerance = float(np.abs(workload.answers).max()) * TOLERANCE
     path.write_text(
         f'return {{media_type = "{workload.media_type}", accept = "{workload.media_type}", '
-        f"tolerance = {tolerance!r},\nbodies = {{{bodies}}},\nanswers = {{{answers}}}}}\n"
+        f"tolerance = {tolerance!r}, open_inference = {str(open_inference).lower()},\n"
+        f"bodies = {{{bodies}}},\nanswers = {{{answers}}}}}\n"
     )
     return path
 
@@ -54,20 +61,29 @@ def _escaped(body: bytes) -> str:
     return re.sub(rb"[^ !#-\[\]-~]", lambda found: b"\\%03d" % found[0][0], body).decode("ascii")
 
 
-def measure(url: str, cases: Path, connections: int, seconds: int, *, checked: bool = True) -> Measured:
-    """Send requests on so many connections at once.
+def measure(
+    url: str, cases: Path, connections: int, seconds: int, cpu_seconds: Callable[[], float], *, one_answer: bool = False
+) -> Measured:
+    """Send requests on so many connections at once; `cpu_seconds` tells what the server has used so far.
 
-    Raises BenchmarkError for any wrong answer, where answers are `checked`.
+    Raises BenchmarkError for any answer that is none of the right ones; on one connection it must be the right one.
+    Bodies go out in turn, so each must get as many answers as the others but for those on their way. Of a server
+    with but `one_answer` neither is asked.
     """
+    how = "in order" if connections == 1 and not one_answer else "in any order"
     command = [
         *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={SECONDS_TO_ANSWER}s"),
-        *("-s", str(SCRIPT), url, "--", str(cases), *(() if checked else ("unchecked",))),
+        *("-s", str(SCRIPT), url, "--", str(cases), how),
     ]
+    before = cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (wrk, our arguments)
+    used = cpu_seconds() - before
     found = re.search(r"^RESULT (.*)$", done.stdout, re.MULTILINE)
     if found is None:
         raise BenchmarkError(f"wrk failed: {done.stdout}{done.stderr}")
     result = json.loads(found[1])
-    if checked and (result["wrong"] or result["socket_errors"] or not all(result["counts"])):
+    uneven = not one_answer and max(result["counts"]) - min(result["counts"]) > connections + 1
+    if result["wrong"] or result["socket_errors"] or uneven or not result["requests"]:
         raise BenchmarkError(f"{url} did not answer every request rightly: {result}")
-    return Measured(result["requests"] / result["seconds"], result["p50_ms"], result["p99_ms"], result["requests"])
+    requests = result["requests"]
+    return Measured(requests / result["seconds"], result["p50_ms"], result["p99_ms"], used / requests * 1000)

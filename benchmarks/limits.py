@@ -5,21 +5,24 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
 from benchmarks.workloads import Workload
 
 BATCHES = (1, 2, 4, 8, 16, 32)
-WARM_RUNS = 3
+WARM_RUNS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Rows a second of the bare runtime: one row at a time, and at best in batches of at most each size."""
+    """Rows a second of the bare runtime: one row at a time, and by rows in a batch, with the better threads."""
 
     single: float
-    best: dict[int, float]
+    rates: dict[int, float]
+
+    def best(self, rows: int) -> float:
+        """The most rows a second in batches of at most so many."""
+        return max(rate for batch, rate in self.rates.items() if batch <= rows)
 
 
 def limit_of(workload: Workload, threads: int, seconds: float) -> Limit:
@@ -29,8 +32,7 @@ def limit_of(workload: Workload, threads: int, seconds: float) -> Limit:
         batch: max(_rate(wide, workload, batch, 1, seconds), _rate(narrow, workload, batch, threads, seconds))
         for batch in BATCHES
     }
-    best = {batch: max(rate for other, rate in rates.items() if other <= batch) for batch in BATCHES}
-    return Limit(_rate(wide, workload, 1, 1, seconds), best)
+    return Limit(_rate(wide, workload, 1, 1, seconds), rates)
 
 
 def _session(workload: Workload, threads: int) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
@@ -40,20 +42,20 @@ def _session(workload: Workload, threads: int) -> Any:  # noqa: ANN401 (onnxrunt
 
 
 def _rate(session: Any, workload: Workload, batch: int, callers: int, seconds: float) -> float:  # noqa: ANN401
-    """Rows a second."""
-    (node,) = session.get_inputs()
-    rows = np.resize(workload.rows, (batch, *workload.rows.shape[1:]))
+    """Rows a second; requests of several shapes take turns, each in batches of its own."""
+    batches = workload.batches(batch)
 
     def run(until: float) -> int:
-        runs = 0
-        while perf_counter() < until:
-            session.run(None, {node.name: rows})
-            runs += 1
-        return runs
+        turns = 0
+        while turns == 0 or perf_counter() < until:
+            for inputs in batches:
+                session.run(None, inputs)
+            turns += 1
+        return turns
 
-    for _ in range(WARM_RUNS):
-        session.run(None, {node.name: rows})
     with ThreadPoolExecutor(callers) as pool:
+        for _ in range(WARM_RUNS):
+            run(0)
         started = perf_counter()
-        runs = sum(pool.map(run, [started + seconds] * callers))
-        return runs * batch / (perf_counter() - started)
+        turns = sum(pool.map(run, [started + seconds] * callers))
+        return turns * batch * len(batches) / (perf_counter() - started)

@@ -19,6 +19,13 @@ KEPT_BYTES = 64 * 1024 * 1024
 VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
 
 
+def give_back() -> None:
+    """Give all that is free back to the system, once: after a step that freed much and is not made again."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     """Have it so in this process; False where the user has tuned the allocator, or it is another than glibc's."""
     if any(environment.get(name) for name in VARIABLES):

@@ -18,6 +18,9 @@ COMPLEX = "c"
 NUMBERS = INTEGERS + FLOATS
 # Up to here no two whole numbers share a float64; 2^53 is what 2^53 + 1 becomes when it is read as a float.
 EXACT_FLOAT = 2**53 - 1
+# Of as many numbers Python looks at each faster than numpy begins to look at all.
+FEW = 32
+LARGEST: dict[str, float] = {char: float(np.finfo(char).max) for char in np.typecodes["AllFloat"]}
 BOOLEAN = "b"
 # Fixed-width text and bytes out of .npy files; objects out of JSON and CSV, whose decoders let `str` through and
 # `bytes` that came as base64.
@@ -63,6 +66,10 @@ def _to_strings(array: Array, spec: TensorSpec) -> Array:
 
 
 def _to_float(array: Array, target: np.dtype[Any], spec: TensorSpec) -> Array:
+    if array.size <= FEW and array.dtype.kind != COMPLEX:
+        largest = LARGEST[target.char]
+        if all(-largest <= value <= largest for value in array.ravel().tolist()):
+            return array.astype(target)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         result = array.astype(target)
     finite = np.isfinite(result)

@@ -17,6 +17,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from serving.filling import Filling
+
 if TYPE_CHECKING:
     from serving.express import Express, Ride
     from serving.invocations import Answer
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 END_OF_HEAD = b"\r\n\r\n"
+# To join pieces of less costs no more than to change protocols twice.
+LARGE_BODY_BYTES = 128 * 1024
 # A head that is longer goes the general way; SageMaker's are of some hundred bytes.
 MOST_HEAD_BYTES = 4096
 
@@ -117,8 +121,23 @@ class Connection(HttpToolsProtocol):
             return False
         self._missing, invocation = found
         self._ride = express.ride(invocation, self._respond)
-        self._add(self._ride, data[end + len(END_OF_HEAD) :])
+        rest = data[end + len(END_OF_HEAD) :]
+        if self._missing - len(rest) >= LARGE_BODY_BYTES:
+            self._fill(self._ride, rest)
+        else:
+            self._add(self._ride, rest)
         return True
+
+    def _fill(self, ride: "Ride", received: bytes) -> None:
+        """Have the rest of a large body received in place."""
+        body = bytearray(self._missing)
+        body[: len(received)] = received
+
+        def done(whole: bytes) -> None:
+            self._missing = 0
+            ride.start(whole)
+
+        Filling(self.transport, self, body, len(received), done).begin()
 
     def _add(self, ride: "Ride", data: bytes) -> None:
         """More of the body; once it is whole it is joined, once, and run."""

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 # 100 us and a fight for the GIL, which for a small model is several times its own cost; and 2 ms is what the loop
 # takes for many other things.
 INLINE_SECONDS = 0.002
+# The same for a lone request: meanwhile nothing could be run, for it has all cores. To have its threads, the loop's
+# and a lane's on as many cores makes a run of 3 ms one of 4; and /ping and those who come meanwhile wait no longer.
+LONE_SECONDS = 0.010
 # How often the loop may look for further requests before a batch leaves. A look costs some 10 us and is
 # taken only while the last one found somebody; the bound is for senders that never pause.
 LOOKS = 16
@@ -219,7 +222,8 @@ class Dispatcher:
         rows = [entry.rows for entry in batch]
         shape = batch[0].payload.shape
         self._running_wide = is_wide
-        if is_wide and self._is_short(shape, sum(rows)):
+        most = LONE_SECONDS if len(batch) == 1 and not self._batcher.waiting else INLINE_SECONDS
+        if is_wide and self._is_short(shape, sum(rows), most):
             self._finish(lane, batch, self._attempt(self._model.run, shape, requests, rows))
             return
         # Runs on one core take longer, and tell nothing of those that the loop may make itself.
@@ -233,12 +237,12 @@ class Dispatcher:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _is_short(self, shape: Hashable | None, rows: int) -> bool:
-        """Whether the loop can make this run itself, as far as earlier ones tell."""
+    def _is_short(self, shape: Hashable | None, rows: int, most: float) -> bool:
+        """Whether the loop can make this run itself, for it takes no longer than that as far as earlier ones tell."""
         if shape is None or not self._model.is_steady:
             return False
         expected = self._costs.expected(shape, rows)
-        return expected is not None and expected <= INLINE_SECONDS
+        return expected is not None and expected <= most
 
     def _attempt(self, runner: Runner, shape: Hashable | None, requests: list[Inputs], rows: list[int]) -> Attempt:
         """Join -> run -> split, here or in a lane's thread; the error where it fails."""

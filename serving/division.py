@@ -9,16 +9,22 @@ from typing import NamedTuple
 
 from serving.backends import Divisible, Model, NotDivisibleError
 from serving.errors import ServingError
-from serving.formation import Formation, formation_of
+from serving.formation import Formation, Scaling, best_rate, formation_of
 from serving.plans import Plan
-from serving.scaling import Alone, measure, seconds_of
-from serving.signature import Inputs
-from serving.warmup import FREE_SIZES, agree, free_size, synthesise
+from serving.scaling import Alone, measure_narrow, measure_wide
+from serving.warmup import FREE_SIZES, WarmUp, agree, free_size, synthesise
 
 # Sizes of free axes to measure with: a sentence's tokens rather than the fewest that run.
 TYPICAL_SIZES = (32, *FREE_SIZES)
 # A lone run of less than this is over before it could be handed to another thread.
 SHORT_SECONDS = 0.001
+# A model that is so many times as fast in batches lives by them, and batches want all cores: reading its weights is
+# most of a run, and narrow runs would each read them. On many cores a single row may merely not fill them all.
+HUNGRY = 3.0
+FEW_CORES = 4
+SHORT = "a run is over before another thread could begin one"
+# Requests wait for a run that is measured; warm-up's first one also allocates, and takes some times as long.
+LONG_SECONDS = 0.25
 
 
 class Division(NamedTuple):
@@ -30,33 +36,43 @@ class Division(NamedTuple):
     reason: str
 
 
-def divide(model: Model, plan: Plan, max_rows: int, alone: Alone) -> Division:
+def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone) -> Division:
     """Find the best formation for a model that is in service.
 
     Args:
         model: what was loaded.
         plan: how many threads a wide run has, which is how many narrow ones there may be.
-        max_rows: the most rows of a batch; 1 where requests are not joined.
+        warm_up: what it has shown: how many rows a batch may have, and about how long a run takes.
         alone: has a run measured while nothing else runs.
     """
-    undivided = Formation(plan.lanes, max_rows)
+    undivided = Formation(plan.lanes, warm_up.max_rows)
     if not plan.may_divide or not isinstance(model, Divisible):
         return Division(model, None, undivided, "as planned")
+    if warm_up.first_seconds > LONG_SECONDS:
+        return Division(model, None, undivided, "runs are too long for requests to wait while some are measured")
     try:
-        free = free_size(model, sizes=TYPICAL_SIZES)
-        one = synthesise(model.signature, 1, free)
-        before = model.run(one)
-        if alone(partial(seconds_of, model, one)) < SHORT_SECONDS:
-            return Division(model, None, undivided, "a run is over before another thread could begin one")
-        wide, narrow = model.divide()
-        if not agree([before, before], [wide.run(one), narrow.run(one)]):
-            # It has happened to nobody yet; but a wrong answer would be worse than a slow one.
-            raise NotDivisibleError("runs on one core do not give what one on all gives")
-
-        def inputs(rows: int) -> Inputs:
-            return synthesise(model.signature, rows, free)
-
-        formation, reason = formation_of(measure(wide, narrow, plan.threads, inputs, max_rows, alone), max_rows)
+        return _divided(model, plan.threads, warm_up.max_rows, alone) or Division(model, None, undivided, SHORT)
     except (NotDivisibleError, ServingError) as error:
         return Division(model, None, undivided, f"not measured: {error}")
+
+
+def _divided(model: Model, lanes: int, max_rows: int, alone: Alone) -> Division | None:
+    """Divide it and measure both ways; None where a run is too short for that. Raises NotDivisibleError."""
+    assert isinstance(model, Divisible)  # the caller has seen to it  # noqa: S101
+    free = free_size(model, sizes=TYPICAL_SIZES)
+    inputs = partial(synthesise, model.signature, free=free)
+    wide_seconds = measure_wide(model, inputs, max_rows=max_rows, alone=alone)
+    if wide_seconds[1] < SHORT_SECONDS:
+        return None
+    if lanes <= FEW_CORES and best_rate(wide_seconds) > HUNGRY / wide_seconds[1]:
+        formation, reason = formation_of(Scaling(wide_seconds, {}, lanes), max_rows)
+        return Division(model, None, formation, reason)
+    wide, narrow = model.divide()
+    one = inputs(1)
+    before = model.run(one)
+    if not agree([before, before], [wide.run(one), narrow.run(one)]):
+        # It has happened to nobody yet; but a wrong answer would be worse than a slow one.
+        raise NotDivisibleError("the model does not give the same on one core as on all")
+    narrow_seconds = measure_narrow(narrow, lanes, inputs, max_rows=max_rows, alone=alone)
+    formation, reason = formation_of(Scaling(wide_seconds, narrow_seconds, lanes), max_rows)
     return Division(wide, narrow, formation, reason) if formation.divided else Division(model, None, formation, reason)

@@ -47,7 +47,7 @@ class Ride:
 
     def start(self, body: bytes) -> None:
         """Run the request now that its body is whole."""
-        if len(body) >= OFFLOAD_BYTES:
+        if self._invocation.is_long(body):
             self._follow(asyncio.get_running_loop().create_task(self._invocation.run(body)))
             return
         try:

@@ -15,6 +15,8 @@ MARGIN = 1.03
 # How much of narrow runs' time a wide one may take to be preferred under load. Whatever else runs on one of its
 # cores, be it the server's own work for other requests, has all threads of a wide run wait; of narrow runs, one.
 ADVANTAGE = 0.93
+# What the last doubling that was tried must have gained for larger ones to be expected to gain anything.
+GROWING = 1.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,10 @@ def _doubled_up(rows: int) -> int:
 
 def _rows_that_pay(seconds: Mapping[int, float], max_rows: int) -> int:
     """The fewest rows with which a run is as good as at its best: more of them would only take longer."""
-    best = best_rate(seconds)
+    best, largest = best_rate(seconds), max(seconds)
     fewest = next(rows for rows, cost in seconds.items() if rows / cost * MARGIN >= best)
-    # At the largest size tried the rate may still be growing.
-    return max_rows if fewest == max(seconds) else min(fewest, max_rows)
+    is_growing = fewest == largest and seconds.get(largest // 2, 0.0) * 2 > seconds[largest] * GROWING
+    return max_rows if is_growing or largest == 1 else min(fewest, max_rows)
 
 
 def _paying(rows: int, max_rows: int) -> str:

@@ -18,6 +18,9 @@ from serving.warmup import SECONDS, WarmUp, warm_up
 
 log = logging.getLogger(__name__)
 
+# Of warm-up, where larger batches are run soon after readiness, when it is measured how the model scales.
+BRIEF_SECONDS = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -51,8 +54,7 @@ def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]
         prepared, model = _settle_bf16(prepared, model, settings)
     log.info("loaded in %.2f s; warming up", monotonic() - started)
     report(State.WARMING)
-    # Larger batches are run soon after, when it is measured how the model scales; readiness need not wait for them.
-    seconds = 0.0 if prepared.plan.may_divide else SECONDS
+    seconds = BRIEF_SECONDS if prepared.plan.may_divide else SECONDS
     warm = warm_up(model, settings.max_batch if settings.batch else 1, seconds)
     log.info(
         "warmed up in %.2f s at %s rows; requests are %s: %s",

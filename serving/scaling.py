@@ -1,7 +1,7 @@
 """Measuring how a model scales: its runs' seconds by their rows, wide and narrow (`serving.formation`).
 
-Each run is measured alone, in the moment that its caller gives it, and the quickest of a few counts: what
-disturbs a run only ever makes it longer.
+The runs of one size are made while nothing else is, in the moment that their caller gives them, and the quickest
+counts: what disturbs a run only ever makes it longer.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,43 +11,45 @@ from time import monotonic
 from typing import TypeAlias
 
 from serving.backends import Model
-from serving.formation import MARGIN, Scaling
+from serving.formation import MARGIN
 from serving.signature import Inputs
 
-# Has a job run while nothing else does, and gives what it returns.
+# Has something measured while nothing else runs, and gives what it returns.
 Alone: TypeAlias = Callable[[Callable[[], float]], float]
 # Synthetic inputs of so many rows.
 InputsOf: TypeAlias = Callable[[int], Inputs]
 
-# The system takes some milliseconds until it has spread threads over the cores, so many runs are made of short ones.
+# The system takes some milliseconds until it has spread threads over the cores, and threads of a run before may still
+# look out for work; so many runs are made of short ones, one after the other.
 RUNS = 8
 LEAST_RUNS = 3
-# Of one size's runs, and of a single one: requests wait for it, so that a larger batch is not tried when it is
+# Of one size's runs, and of a single one: requests wait for them, so that a larger batch is not tried when it is
 # expected to take longer.
 MOST_SECONDS = 0.06
 # Doublings without a gain after which there will be none: one may be a disturbance.
 IDLE_DOUBLINGS = 2
 
 
-def measure(wide: Model, narrow: Model, lanes: int, inputs: InputsOf, max_rows: int, alone: Alone) -> Scaling:
-    """Measure both ways, at 1, 2, 4 … rows up to `max_rows`, as long as more of them are faster.
+def measure_wide(model: Model, inputs: InputsOf, *, max_rows: int, alone: Alone) -> dict[int, float]:
+    """Seconds of a run of 1, 2, 4 … rows up to `max_rows`, as long as more of them are faster.
 
     Raises:
         ServingError: the model does not run on these inputs.
     """
+    return dict(_sizes(partial(seconds_of, model), inputs, max_rows, alone))
+
+
+def measure_narrow(model: Model, lanes: int, inputs: InputsOf, *, max_rows: int, alone: Alone) -> dict[int, float]:
+    """The same of as many runs at once as there are lanes, each of so many rows: seconds until all have ended."""
     with ThreadPoolExecutor(lanes) as pool:
 
         def at_once(rows: Inputs) -> float:
-            """Seconds until all lanes have ended a run each that they began together."""
             started = monotonic()
-            for done in [pool.submit(narrow.run, rows) for _ in range(lanes)]:
+            for done in [pool.submit(model.run, rows) for _ in range(lanes)]:
                 done.result()
             return monotonic() - started
 
-        one = partial(seconds_of, wide)
-        return Scaling(
-            dict(_sizes(one, inputs, max_rows, alone)), dict(_sizes(at_once, inputs, max_rows, alone)), lanes
-        )
+        return dict(_sizes(at_once, inputs, max_rows, alone))
 
 
 def seconds_of(model: Model, inputs: Inputs) -> float:
@@ -63,7 +65,7 @@ def _sizes(
     """Rows and the seconds of a run of so many."""
     rows, best, idle, expected = 1, 0.0, 0, 0.0
     while rows <= max_rows and expected <= MOST_SECONDS and idle < IDLE_DOUBLINGS:
-        seconds = _quickest(partial(run, inputs(rows)), alone)
+        seconds = alone(partial(_quickest, partial(run, inputs(rows))))
         yield rows, seconds
         idle = 0 if rows / seconds > best * MARGIN else idle + 1
         best = max(best, rows / seconds)
@@ -71,9 +73,9 @@ def _sizes(
         rows *= 2
 
 
-def _quickest(run: Callable[[], float], alone: Alone) -> float:
+def _quickest(run: Callable[[], float]) -> float:
     """The least of some runs; the first one also allocates."""
     times: list[float] = []
     while len(times) < LEAST_RUNS or (len(times) < RUNS and sum(times) < MOST_SECONDS):
-        times.append(alone(run))
+        times.append(run())
     return min(times)

@@ -14,6 +14,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from serving.allocator import give_back
 from serving.connection import Gate
 from serving.errors import ModelLoadError
 from serving.lifecycle import Lifecycle, State
@@ -78,6 +79,8 @@ class Starter:
                 self._load_script(script, environment)
             else:
                 self._load_model(script, environment)
+            # The model as it was loaded at first may have been left for one that shares its weights.
+            give_back()
         except CancelledError:
             log.info("loading was given up: the server is stopping")
         except ModelLoadError as error:
@@ -154,9 +157,13 @@ class Starter:
         def alone(measurement: Callable[[], float]) -> float:
             return asyncio.run_coroutine_threadsafe(service.alone(measurement), self._loop).result()
 
-        division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up.max_rows, alone)
+        division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up, alone)
         log.info("lanes: %d: %s", division.formation.lanes, division.reason)
-        self._call(service.divide, division)
+
+        async def put_in_place() -> None:
+            service.divide(division)
+
+        asyncio.run_coroutine_threadsafe(put_in_place(), self._loop).result()
 
     def _load_script(self, script: "Script", environment: Mapping[str, str]) -> None:
         """A script that loads the model by itself: there is none for the server to load. Raises ModelLoadError."""

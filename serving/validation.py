@@ -47,4 +47,8 @@ def _expected(spec: TensorSpec) -> str:
 
 
 def _ready(array: Array) -> Array:
-    return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])  # a .npy file may put numbers at odd addresses
+    # A .npy file may put numbers at odd addresses.
+    flags = array.flags
+    return (
+        array if flags.carray or (flags.c_contiguous and flags.aligned) else np.require(array, requirements=["C", "A"])
+    )

@@ -7,7 +7,7 @@ are never joined (a model that subtracts the mean of its batch has a free first 
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 import numpy as np
@@ -36,13 +36,15 @@ class WarmUp:
     """What warm-up found.
 
     `max_rows` is the most rows that a joint run may have, 1 where requests must be kept apart, and `reason`
-    is why; `rows` are the batch sizes that were run, in `seconds` altogether.
+    is why; `rows` are the batch sizes that were run, in `seconds` altogether, of which the first run took
+    `first_seconds`.
     """
 
     max_rows: int
     reason: str
     rows: tuple[int, ...]
     seconds: float
+    first_seconds: float = 0.0
 
     @property
     def joins(self) -> bool:
@@ -65,6 +67,12 @@ def warm_up(model: Model, max_rows: int, seconds: float = SECONDS) -> WarmUp:
         reason = "the model does not run on synthetic inputs, so joining could not be tried"
         log.warning("warm-up left out: %s", reason)
         return WarmUp(max_rows=1, reason=reason, rows=(), seconds=monotonic() - started)
+    first = monotonic() - started
+    return replace(_tried(model, free, max_rows, started, seconds), first_seconds=first)
+
+
+def _tried(model: Model, free: int, max_rows: int, started: float, seconds: float) -> WarmUp:
+    """What comes of running more than one row of a model that has run one."""
     if not model.signature.has_batch_axis or max_rows == 1:
         reason = "batching is off" if max_rows == 1 else "not every input and output has a free first axis"
         return WarmUp(max_rows=1, reason=reason, rows=(1,), seconds=monotonic() - started)

@@ -15,6 +15,7 @@ from models import Recorder, identity, refusing, row
 from serving.backends import Model
 from serving.dispatcher import LOOKS, Dispatcher
 from serving.errors import DeadlineExceededError, ModelFailedError, ModelRejectedInputError, OverloadedError
+from serving.formation import Formation
 from serving.metrics import Metrics
 from serving.signature import Array, Inputs, Outputs
 
@@ -339,6 +340,7 @@ async def test_a_run_of_another_shape_or_of_more_rows_is_not_expected_to_be_shor
 @looped
 async def test_a_run_that_was_long_is_made_in_a_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.dispatcher.INLINE_SECONDS", 0.0)
+    monkeypatch.setattr("serving.dispatcher.LONE_SECONDS", 0.0)
     names: list[str] = []
     dispatcher = dispatcher_of(Recorder(thread_names(names), is_steady=True))
     for _ in range(3):
@@ -384,3 +386,100 @@ async def test_looking_ends_when_senders_never_pause() -> None:
     await asyncio.gather(*answers)
     assert len(model.rows) > 1
     dispatcher.close()
+
+
+def test_a_divided_model_runs_lone_requests_wide_and_several_narrow() -> None:
+    async def test() -> None:
+        gate = Gate()
+        wide, narrow = Recorder(identity), Recorder(gate)
+        dispatcher = dispatcher_of(Recorder(identity))
+        dispatcher.divide(wide, narrow, Formation(lanes=2, rows=1, wide_up_to=1, divided=True))
+        assert value(await dispatcher.run(row(1, 1, 1))) == [[1, 1, 1]]
+        assert (wide.rows, narrow.rows) == ([1], [])
+        several = asyncio.gather(*(dispatcher.run(row(n, n, n)) for n in range(5)))
+        await gate.reached()
+        assert (wide.rows, set(narrow.rows)) == ([1], {1})
+        gate.open()
+        assert [value(answer) for answer in await several] == [[[n] * 3] for n in range(5)]
+        # The last one may have been alone again.
+        assert sorted(wide.rows + narrow.rows) == [1] * 6
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_nothing_runs_beside_a_wide_run() -> None:
+    async def test() -> None:
+        gate = Gate()
+        wide, narrow = Recorder(gate), Recorder(identity)
+        dispatcher = dispatcher_of(wide)
+        dispatcher.divide(wide, narrow, Formation(lanes=2, rows=4, wide_up_to=1, divided=True))
+        first = asyncio.create_task(dispatcher.run(row(0, 0, 0)))
+        await gate.reached()
+        others = await queued(*(dispatcher.run(row(n, n, n)) for n in (1, 2)))
+        assert not narrow.asked
+        gate.open()
+        assert [value(answer) for answer in await all_of(first, *others)] == [[[n] * 3] for n in range(3)]
+        assert narrow.rows == [1, 1]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_a_divided_model_isolates_the_guilty_too() -> None:
+    async def test() -> None:
+        model = Recorder(refusing(13))
+        dispatcher = dispatcher_of(model)
+        dispatcher.divide(model, model, Formation(lanes=2, rows=8, wide_up_to=1, divided=True))
+        answers = await all_of(*(dispatcher.run(row(n, n, n)) for n in range(10, 18)))
+        for number, answer in zip(range(10, 18), answers, strict=True):
+            if number == 13:
+                assert isinstance(answer, ModelRejectedInputError)
+            else:
+                assert value(answer) == [[number] * 3]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_a_measurement_is_made_alone_and_requests_wait_for_it() -> None:
+    async def test() -> None:
+        before, during = Gate(), Gate()
+        model = Recorder(before)
+        dispatcher = dispatcher_of(model, lanes=2, max_rows=1)
+        running = asyncio.create_task(dispatcher.run(row(0, 0, 0)))
+        await before.reached()
+
+        def measurement() -> float:
+            during(row(9, 9, 9))
+            return 0.5
+
+        measured = asyncio.create_task(dispatcher.alone(measurement))
+        await asyncio.sleep(0)
+        late = await queued(dispatcher.run(row(1, 1, 1)))
+        assert len(model.asked) == 1  # a lane is free, but the measurement is next
+        before.open()
+        assert value(await running) == [[0, 0, 0]]
+        await during.reached()
+        assert len(model.asked) == 1
+        during.open()
+        assert await measured == 0.5
+        assert value(await late[0]) == [[1, 1, 1]]
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
+def test_a_measurement_that_fails_is_told_and_requests_go_on() -> None:
+    async def test() -> None:
+        dispatcher = dispatcher_of(Recorder(identity))
+
+        def fail() -> float:
+            raise ArithmeticError("none")
+
+        with pytest.raises(ArithmeticError):
+            await dispatcher.alone(fail)
+        assert value(await dispatcher.run(row(1, 2, 3))) == [[1, 2, 3]]
+        dispatcher.close()
+
+    on_a_loop(test)

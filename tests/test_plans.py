@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from properties import THOROUGH
 from serving.budget import Budget
 from serving.plans import Plan, make_plan
-from serving.plans.onnx import ORT_SPINNING
-from serving.plans.plan import ORT_FASTMATH
+from serving.plans.plan import ORT_FASTMATH, ORT_SPINNING
 from serving.preparation import apply_environment
 from serving.processor import Processor
 from serving.settings import Settings

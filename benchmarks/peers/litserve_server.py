@@ -21,9 +21,9 @@ class Inference(litserve.LitAPI):  # type: ignore[misc]  # LitServe is not insta
 
     def decode_request(self, request):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 (LitServe reads them)
         """Read a request."""
-        return runtime.of_document(request)
+        return self._model.of_document(request)
 
-    def predict(self, x: runtime.Tensor) -> runtime.Tensor:
+    def predict(self, x: runtime.Inputs) -> runtime.Tensor:
         """Run the model."""
         return self._model.run(x)
 

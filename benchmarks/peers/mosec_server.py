@@ -19,9 +19,9 @@ class Inference(Worker):  # type: ignore[misc]  # mosec is not installed where t
         if runtime.IS_NPY:
             self.resp_mime_type = runtime.MEDIA_TYPE
 
-    def deserialize(self, data: bytes) -> runtime.Tensor:
+    def deserialize(self, data: bytes) -> runtime.Inputs:
         """Read a request."""
-        return runtime.of_npy(data) if runtime.IS_NPY else runtime.of_document(super().deserialize(data))
+        return self._model.of_npy(data) if runtime.IS_NPY else self._model.of_document(super().deserialize(data))
 
     def serialize(self, data: runtime.Tensor) -> Any:  # noqa: ANN401 (bytes, by mosec's own JSON)
         """Write an answer."""

@@ -15,8 +15,8 @@ model = runtime.Model()
 async def inference(request: Request) -> Response:
     """Run the model in the handler."""
     if runtime.IS_NPY:
-        return Response(runtime.as_npy(model.run(runtime.of_npy(await request.body()))), media_type=runtime.MEDIA_TYPE)
-    outputs = model.run(runtime.of_document(await request.json()))
+        return Response(runtime.as_npy(model.run(model.of_npy(await request.body()))), media_type=runtime.MEDIA_TYPE)
+    outputs = model.run(model.of_document(await request.json()))
     return Response(json.dumps({"predictions": outputs.tolist()}), media_type="application/json")
 
 

@@ -44,22 +44,25 @@ def shared(path: Path, write: Load, options: Sequence[Any], read: Load) -> list[
     Raises:
         NotDivisibleError: there is no room for the file, or ONNX Runtime cannot write this model.
     """
+    # External data lies beside the model.
     size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
     if size > MOST_BYTES:
-        raise NotDivisibleError(f"expected a model of at most {MOST_BYTES >> 20} MB, got {size >> 20}")
+        raise NotDivisibleError(f"expected a model of at most {MOST_BYTES >> 20} MB, got {size >> 20} MB")
     try:
         with tempfile.TemporaryDirectory(prefix="graviton-serving-") as name:
-            room = shutil.disk_usage(name).free
-            if room < ROOM * size:
-                raise NotDivisibleError(
-                    f"expected room for {ROOM * size >> 20} MB in {tempfile.gettempdir()}, got {room >> 20}"
-                )
+            _check_room(Path(name), size)
             _write(path, Path(name), write)
             return [_read(Path(name), wanted, read) for wanted in options]
     except NotDivisibleError:
         raise
     except Exception as error:  # ONNX Runtime has no class for its errors but Exception's own
         raise NotDivisibleError(f"ONNX Runtime does not write this model down: {error}") from error
+
+
+def _check_room(folder: Path, size: int) -> None:
+    room = shutil.disk_usage(folder).free
+    if room < ROOM * size:
+        raise NotDivisibleError(f"expected room for {ROOM * size >> 20} MB in {folder.parent}, got {room >> 20} MB")
 
 
 def _write(path: Path, folder: Path, write: Load) -> None:

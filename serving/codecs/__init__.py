@@ -24,7 +24,8 @@ class Format:
     """One content type, in and out; `encode` is None for one that is only read.
 
     `tensors_only` formats cannot carry sequences and maps; `single_output` ones carry one output, and
-    `instead` names the format that carries several.
+    `instead` names the format that carries several. `is_view` says that arrays are views of the body, so that
+    reading one takes no time.
     """
 
     media_type: str
@@ -34,6 +35,7 @@ class Format:
     tensors_only: bool = True
     single_output: bool = False
     instead: str = ""
+    is_view: bool = False
 
     def obstacle(self, signature: Signature) -> str:
         """Why this format cannot carry the model's answer; empty where it can."""
@@ -78,6 +80,7 @@ def formats(limit: int) -> tuple[Format, ...]:
             npy.encode,
             single_output=True,
             instead="application/x-npz",
+            is_view=True,
         ),
         Format("application/x-npz", partial(npz.decode, limit=limit), npz.encode),
     )

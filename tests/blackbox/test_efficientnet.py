@@ -1,6 +1,7 @@
 """A real ImageNet classifier gets real pictures right, the same ones as in this process."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from assets.needed import needed
 from assets.pictures import Picture, efficientnet_input, imagenet_pictures
 from blackbox.conftest import Shared
 from harness.bodies import NPY, as_json, as_npy, document, npy
+from harness.crowd import at_once, metric, until
 from harness.servers import Server
 from harness.targets import Target
 
+Serve = Callable[..., Server]
 # float32 on another processor adds up in another order; bf16 in the last layer keeps 8 bits of logits of some 10.
 # The closest two classes differ by 0.25.
 TOLERANCE, BF16_TOLERANCE = 0.02, 0.1
@@ -50,6 +53,30 @@ def test_pictures_through_npy(target: Target, server: Server, onnx_file: Path, p
     predicted = answer.argmax(axis=1)
     assert tuple(predicted) == PREDICTIONS
     assert sum(predicted == [picture.label for picture in pictures]) >= WANTED_RIGHT
+
+
+def test_pictures_of_many_clients_at_once(target: Target, serve: Serve, folder: Path, pictures: list[Picture]) -> None:
+    """Whatever was found best for it: wide runs, narrow ones on one copy of the weights, joint ones."""
+    server = serve(folder).until_ready()
+    until(server, lambda: "lanes: " in server.logs())
+
+    def predict(picture: Picture) -> int:
+        return int(npy(server.post(as_npy(efficientnet_input(picture)), NPY, NPY)).argmax())
+
+    rounds = 1 if target.emulated else 5
+    assert at_once(predict, pictures * rounds, clients=8) == list(PREDICTIONS) * rounds
+
+
+def test_lanes_may_be_chosen(target: Target, serve: Serve, folder: Path, pictures: list[Picture]) -> None:
+    if target.emulated:
+        pictures = pictures[:4]
+    server = serve(folder, SERVING_LANES="2").until_ready()
+    assert metric(server, "serving_lanes") == 2
+
+    def predict(picture: Picture) -> int:
+        return int(npy(server.post(as_npy(efficientnet_input(picture)), NPY, NPY)).argmax())
+
+    assert at_once(predict, pictures, clients=8) == list(PREDICTIONS[: len(pictures)])
 
 
 def test_pictures_through_json(server: Server, pictures: list[Picture]) -> None:

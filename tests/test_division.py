@@ -1,0 +1,136 @@
+"""Whether a model is divided, on one that tells what is asked of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import Recorder, identity
+from serving.backends import Model, NotDivisibleError
+from serving.division import Division, divide
+from serving.formation import Formation
+from serving.plans import Plan, make_plan
+from serving.preparation import look_around
+from serving.settings import Settings
+from serving.signature import Inputs, Outputs
+from serving.warmup import WarmUp
+
+WARM = WarmUp(max_rows=32, reason="", rows=(1, 2), seconds=0.0, first_seconds=0.01)
+
+
+def the_plan(*, may_divide: bool = True) -> Plan:
+    machine = look_around()
+    plan = make_plan("onnx", machine.processor, machine.budget, Settings(), {})
+    return replace(plan, lanes=1, threads=2, may_divide=may_divide)
+
+
+class Dividing(Recorder):
+    """A model that can be divided, or says why not."""
+
+    def __init__(self, narrow: Callable[[Inputs], Outputs] = identity, obstacle: str = "") -> None:
+        super().__init__(identity)
+        self.wide = Recorder(identity)
+        self.narrow = Recorder(narrow)
+        self._obstacle = obstacle
+
+    def divide(self) -> tuple[Model, Model]:
+        """Both ways to run it."""
+        if self._obstacle:
+            raise NotDivisibleError(self._obstacle)
+        return self.wide, self.narrow
+
+
+@pytest.fixture
+def divided() -> Callable[..., Division]:
+    """Divides a model with runs that take so long: a part of its own, and one for each row."""
+
+    def try_it(
+        model: Dividing,
+        warm: WarmUp = WARM,
+        *,
+        may: bool = True,
+        fixed: float = 0.0,
+        wide: float = 0.005,
+        narrow: float = 0.01,
+    ) -> Division:
+        def alone(measurement: Callable[[], float]) -> float:
+            before = len(model.narrow.asked)
+            measurement()
+            is_narrow = len(model.narrow.asked) > before
+            asked = model.narrow if is_narrow else model
+            return fixed + (narrow if is_narrow else wide) * asked.rows[-1]
+
+        return divide(model, the_plan(may_divide=may), warm, alone)
+
+    return try_it
+
+
+Divided = Callable[..., Division]
+
+
+def test_a_model_that_scales_is_divided(divided: Divided) -> None:
+    model = Dividing()
+    found = divided(model)
+    assert (found.wide, found.narrow) == (model.wide, model.narrow)
+    assert found.formation == Formation(lanes=2, rows=1, wide_up_to=1, divided=True)
+    assert "200 rows/s" in found.reason
+
+
+def test_one_that_does_not_keeps_what_was_loaded(divided: Divided) -> None:
+    model = Dividing()
+    found = divided(model, narrow=0.1)
+    assert (found.wide, found.narrow, found.formation.divided) == (model, None, False)
+
+
+@pytest.mark.parametrize(
+    ("warm", "may", "wide", "reason"),
+    [
+        (WARM, False, 0.005, "as planned"),
+        (replace(WARM, first_seconds=1.0), True, 0.005, "too long"),
+        (WARM, True, 0.0001, "over before another thread"),
+    ],
+)
+def test_some_are_not_even_tried(divided: Divided, warm: WarmUp, may: bool, wide: float, reason: str) -> None:
+    model = Dividing()
+    found = divided(model, warm, may=may, wide=wide)
+    assert (found.wide, found.narrow, found.formation) == (model, None, Formation(1, 32))
+    assert reason in found.reason
+    assert not model.narrow.asked
+
+
+def test_a_model_that_lives_by_its_batches_is_not_even_divided(divided: Divided) -> None:
+    model = Dividing()
+    found = divided(model, fixed=0.003, wide=0.0002)
+    assert (found.wide, found.narrow) == (model, None)
+    assert found.formation == Formation(lanes=1, rows=32)
+    assert not model.narrow.asked
+
+
+def test_a_model_of_another_framework_stays_as_planned() -> None:
+    model = Recorder(identity)
+    found = divide(model, the_plan(), WARM, lambda measurement: measurement())
+    assert found[:3] == (model, None, Formation(1, 32))
+
+
+def test_what_speaks_against_it_is_told(divided: Divided) -> None:
+    found = divided(Dividing(obstacle="no room"))
+    assert found.narrow is None
+    assert found.reason == "not measured: no room"
+
+
+def test_another_answer_on_one_core_is_never_given(divided: Divided) -> None:
+    found = divided(Dividing(narrow=lambda inputs: {"y": inputs["x"] + np.float32(1)}))
+    assert found.narrow is None
+    assert "does not give the same" in found.reason
+
+
+def test_the_plan_says_whether_it_may_be(tmp_path: Path) -> None:
+    del tmp_path
+    machine = look_around()
+    cores = machine.budget.cores
+    plan = make_plan("onnx", machine.processor, machine.budget, Settings(), {})
+    assert plan.may_divide == (cores > 1)
+    fixed = make_plan("onnx", machine.processor, machine.budget, Settings(lanes=2), {})
+    assert (fixed.lanes, fixed.threads, fixed.may_divide) == (2, max(1, cores // 2), False)

@@ -1,0 +1,106 @@
+"""Which runs are made at once, by what was measured."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from properties import MODERATE
+from serving.formation import Formation, Run, Scaling, best_rate, formation_of, smooth
+
+SIZES = (1, 2, 4, 8, 16, 32)
+
+
+def linear(fixed: float, each: float, sizes: tuple[int, ...] = SIZES) -> dict[int, float]:
+    """Seconds of a run that has a fixed part and one for each row."""
+    return {rows: fixed + each * rows for rows in sizes}
+
+
+def test_a_model_that_gains_nothing_from_batches_runs_on_one_core_each() -> None:
+    formation, reason = formation_of(Scaling(linear(0, 0.005), linear(0, 0.010), lanes=2), max_rows=32)
+    assert formation == Formation(lanes=2, rows=1, wide_up_to=1, divided=True)
+    assert "one run on all cores gives 200 rows/s, 2 on one core each 200" in reason
+    assert "batches of more than 1 gain nothing" in reason
+
+
+def test_a_model_that_lives_by_its_batches_keeps_all_cores() -> None:
+    # Reading the weights is most of a run; narrow lanes would each read them.
+    wide, narrow = linear(0.003, 0.0002), linear(0.005, 0.0004)
+    formation, reason = formation_of(Scaling(wide, narrow, lanes=2), max_rows=32)
+    assert formation.next(8, 0, wide_runs=False) == Run(is_wide=True, rows=8)
+    assert formation.next(32, 0, wide_runs=False) == Run(is_wide=True, rows=32)
+    assert "batches of up to 32 pay" in reason
+
+
+def test_what_does_not_scale_to_all_cores_is_run_on_single_ones_even_alone() -> None:
+    formation, _ = formation_of(Scaling(linear(0, 0.009), linear(0, 0.008), lanes=16), max_rows=32)
+    assert formation.divided
+    assert formation.next(1, 0, wide_runs=False) == Run(is_wide=False, rows=1)
+
+
+def test_without_narrow_runs_the_rows_that_pay_are_found_all_the_same() -> None:
+    formation, _ = formation_of(Scaling(linear(0.01, 0.01), {}, lanes=2), max_rows=32)
+    assert formation == Formation(lanes=1, rows=32)
+    formation, _ = formation_of(Scaling(linear(0, 0.01), {}, lanes=2), max_rows=32)
+    assert formation == Formation(lanes=1, rows=1)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "running", "wide_runs", "expected"),
+    [
+        (1, 0, False, Run(is_wide=True, rows=1)),  # a lone request gets all cores
+        (2, 0, False, Run(is_wide=False, rows=1)),  # two share them
+        (8, 0, False, Run(is_wide=False, rows=2)),  # a quarter of them each, for there are four
+        (100, 0, False, Run(is_wide=False, rows=8)),  # never more than pays
+        (1, 1, True, None),  # all cores are taken
+        (1, 1, False, Run(is_wide=False, rows=1)),  # one core is
+        (9, 3, False, Run(is_wide=False, rows=8)),
+        (9, 4, False, None),
+    ],
+)
+def test_what_is_started_next(waiting: int, running: int, wide_runs: bool, expected: Run | None) -> None:
+    formation = Formation(lanes=4, rows=8, wide_up_to=1, divided=True)
+    assert formation.next(waiting, running, wide_runs=wide_runs) == expected
+
+
+def test_lanes_of_one_kind_share_what_waits() -> None:
+    formation = Formation(lanes=2, rows=32)
+    assert formation.next(8, 0, wide_runs=False) == Run(is_wide=True, rows=4)
+    assert formation.next(8, 1, wide_runs=True) == Run(is_wide=True, rows=8)
+    assert formation.next(8, 2, wide_runs=True) is None
+
+
+costs = st.floats(1e-4, 1.0)
+tables = st.lists(costs, min_size=1, max_size=6).map(lambda values: dict(zip(SIZES, values, strict=False)))
+
+
+@MODERATE
+@given(wide=tables, narrow=tables | st.just({}), lanes=st.integers(2, 64), max_rows=st.sampled_from([1, 5, 32]))
+def test_whatever_was_measured_something_is_always_started(
+    wide: dict[int, float], narrow: dict[int, float], lanes: int, max_rows: int
+) -> None:
+    formation, reason = formation_of(Scaling(wide, narrow, lanes), max_rows)
+    assert reason
+    for waiting in (0, 1, 2, 7, 100):
+        run = formation.next(waiting, 0, wide_runs=False)
+        assert run is not None
+        assert run.rows >= 1
+        assert run.is_wide or 1 <= run.rows <= max_rows
+    assert formation.next(5, formation.lanes, wide_runs=False) is None
+
+
+@MODERATE
+@given(seconds=tables)
+def test_smoothing_takes_only_disturbances_away(seconds: dict[int, float]) -> None:
+    smoothed = smooth(seconds)
+    assert smoothed.keys() == seconds.keys()
+    for rows, cost in smoothed.items():
+        assert cost <= seconds[rows]
+        if 2 * rows in smoothed:
+            assert cost <= smoothed[2 * rows] <= 2 * cost * (1 + 1e-9)
+    assert best_rate(smoothed) >= best_rate(seconds)
+
+
+def test_a_table_without_disturbances_stays_as_it_is() -> None:
+    assert smooth(linear(0.01, 0.002)) == linear(0.01, 0.002)
+    assert smooth({1: 0.005, 2: 0.03, 4: 0.02}) == {1: 0.005, 2: 0.01, 4: 0.02}
+    assert best_rate({}) == 0
