@@ -56,6 +56,7 @@ lock: $(VENV)/test.stamp ## compile the locked requirement sets anew from pyproj
 	for peers in common bentoml mlserver; do \
 		$(BIN)/uv pip compile benchmarks/peers/requirements-$$peers.in -c $(VENV)/runtime.txt $(COMPILE) -o benchmarks/peers/requirements-$$peers.txt || exit 1; \
 	done
+	$(BIN)/uv pip compile tests/assets/toolkits/requirements.in $(COMPILE) -o tests/assets/toolkits/requirements.txt
 
 # One lock for both platforms and every Python; hashes alone, so that any index or mirror may serve them.
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

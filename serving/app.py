@@ -10,6 +10,8 @@ from starlette.routing import Route
 from serving import __version__, ping, tensorflow_serving
 from serving.endpoint import Endpoint
 from serving.errors import MethodNotAllowedError, NotFoundError, ServingError, quoted
+from serving.execution_parameters import PATH as PARAMETERS
+from serving.execution_parameters import execution_parameters
 from serving.metrics import CONTENT_TYPE
 from serving.openapi import invocations_path, ping_path, script_path
 from serving.rendering import render
@@ -29,6 +31,11 @@ def build(service: Service) -> FastAPI:
     @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+
+    @app.get(PARAMETERS, summary="How Batch Transform is to call")
+    async def parameters() -> dict[str, Any]:
+        told = service.script.execution_parameters if service.script else None
+        return dict(told or execution_parameters(service.settings))
 
     app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]  # FastAPI's documented hook
     return app

@@ -14,11 +14,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+# The module of a pickled Booster; that of XGBoost's estimators is another, and scikit-learn serves those.
+XGBOOST_MODULE = "xgboost.core"
 PICKLES = (".joblib", ".pkl", ".pickle")
 # How pickles of protocols 2 to 5 begin, and of the text protocol that old ones are in.
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"ccopy_reg\n", b"cxgboost")
-# XGBoost's JSON, and not any other that lies in an archive; its binary JSON (UBJ) is told by its file's ending.
+# XGBoost's JSON, and not any other that lies in an archive; anything in an archive may be JSON.
 XGBOOST_JSON = re.compile(rb'\s*\{\s*"(?:learner|version)"\s*:')
+# XGBoost's binary JSON begins with a key of one of these names, its length in 8 bytes.
+XGBOOST_UBJ = re.compile(rb"\{L\x00{7}(?:\x07learner|\x07version|\x06Config|\x05Model)")
+# Its binary format up to 3.0: a struct, then the names of the objective and the booster, each after its length.
+XGBOOST_BINARY = re.compile(
+    rb"(?:binf)?.{136}.\x00{7}[a-z]+:[a-z0-9_]+(?:\x06|\x08|\x04)\x00{7}(?:gbtree|gblinear|dart)", re.DOTALL
+)
 # A text model of LightGBM's, and not any other text.
 LIGHTGBM = b"tree\nversion=v"
 # Enough to hold the first class of any pickle: it comes before the object's contents.
@@ -47,6 +55,18 @@ def is_xgboost_json(path: Path) -> bool:
             return XGBOOST_JSON.match(file.read(PREFIX_BYTES)) is not None
     except OSError:
         return False
+
+
+def is_xgboost(path: Path) -> bool:
+    """Whether a file of any name is a model of XGBoost's, in one of its formats or as a pickled booster."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(PREFIX_BYTES)
+    except OSError:
+        return False
+    if is_pickle(beginning):
+        return pickled_module(path) == XGBOOST_MODULE
+    return any(form.match(beginning) for form in (XGBOOST_JSON, XGBOOST_UBJ, XGBOOST_BINARY))
 
 
 def is_lightgbm(path: Path) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.contents import PICKLES, is_lightgbm, is_xgboost_json, pickled_module
+from serving.contents import PICKLES, XGBOOST_MODULE, is_lightgbm, is_xgboost, is_xgboost_json, pickled_module
 from serving.errors import ModelLoadError
 
 SAVED_MODEL = "saved_model.pb"
@@ -18,8 +18,6 @@ FILES: Mapping[str, str] = {".onnx": "onnx", ".keras": "tensorflow", ".h5": "ten
 # What AWS's XGBoost container leaves, perhaps with a number behind it for each model of a cross-validation.
 XGBOOST_NAME = "xgboost-model"
 XGBOOST_ENDINGS = frozenset({".ubj", ".bst"})
-# The module of a pickled Booster; that of its estimators is another, and scikit-learn serves those.
-XGBOOST_MODULE = "xgboost.core"
 # SavedModels are folders, named by their version at any depth, as AWS's TensorFlow Serving container finds
 # them. `**` follows no links to folders; the others do.
 SAVED_MODELS = (SAVED_MODEL, f"*/{SAVED_MODEL}", f"*/*/{SAVED_MODEL}", f"**/{SAVED_MODEL}")
@@ -80,6 +78,8 @@ def find_models(directory: Path, default: str = "") -> tuple[FoundModel, ...]:
         ]
         # Beside a model of another kind a pickle is something else of its user's: a scaler, a list of labels.
         found = found or list(_pickles(directory))
+        # AWS's XGBoost container takes whatever is in the archive for its model, so its users name it as they like.
+        found = found or _ensemble([FoundModel("xgboost", path) for path in _of_any_name(directory)])
         if not found:
             raise ModelLoadError(
                 f"No model was found in {directory}, which holds {_listing(directory)}. {EXPECTED} On SageMaker, "
@@ -129,7 +129,13 @@ def _texts(directory: Path) -> Iterable[FoundModel]:
 
 def boosters_in(folder: Path) -> list[Path]:
     """XGBoost's models in a folder, by name; several of them answer together."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and is_booster(path))
+    return sorted(p for p in folder.iterdir() if p.is_file() and is_booster(p)) or _of_any_name(folder)
+
+
+def _of_any_name(folder: Path) -> list[Path]:
+    """XGBoost's models at the top of a folder by what is in them, whatever they are called."""
+    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return sorted(path for path in files if is_xgboost(path))
 
 
 def is_booster(path: Path) -> bool:

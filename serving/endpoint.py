@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -76,7 +77,12 @@ class Endpoint:
 
     async def _invoke(self, request: Request) -> Response:
         invocation = Invocation(self._service, self._read_head(request))
-        body = await _body(request, self._service.settings.max_payload_bytes)
+        try:
+            body = await _body(request, self._service.settings.max_payload_bytes)
+        except EmptyBodyError:
+            if not self._service.empty_is_nothing:
+                raise
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         answer = await unless_gone(request, invocation.run(body))
         return Response(answer.body, media_type=answer.media_type)
 

@@ -239,6 +239,13 @@ class UnsupportedMediaTypeError(ServingError):
     code = "unsupported_media_type"
 
 
+class UnreadableBodyError(ServingError):
+    """The body is not what its content type says: 415 where AWS's container for such models answers that."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unreadable_body"
+
+
 class ModelFailedError(ServingError):
     """The model raised something that the request cannot be blamed for."""
 

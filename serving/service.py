@@ -1,5 +1,6 @@
 """What the routes share: the state, the metrics and, once they are loaded, the models with their dispatchers."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import groupby
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from serving.division import Division
     from serving.scripts.runner import Runner
 
+log = logging.getLogger(__name__)
+
 # Of answers where nothing says which, as in AWS's containers.
 DEFAULT_ACCEPT = "application/json"
 
@@ -32,7 +35,8 @@ class Service:
         self.lifecycle = lifecycle
         self.metrics = Metrics()
         self.formats: tuple[Format, ...] = formats(settings.max_payload_bytes)
-        self.default_accept = settings.default_accept or DEFAULT_ACCEPT
+        self.default_accept = DEFAULT_ACCEPT
+        self.empty_is_nothing = False
         self.script: Runner | None = None
         """What answers invocations where the archive has a script."""
         self._catalogue: Catalogue | None = None
@@ -70,8 +74,22 @@ class Service:
         self.metrics.lanes(plan.lanes)
         if isinstance(loaded.model, Speaking):
             self.formats = loaded.model.formats(self.settings.max_payload_bytes)
-            self.default_accept = self.settings.default_accept or loaded.model.default_accept
+            self.default_accept = loaded.model.default_accept
+            self.empty_is_nothing = loaded.model.empty_is_nothing
+        self._prefer(self.settings.default_accept)
         self._catalogue = Catalogue([self._entry(found, list(warmed), plan.lanes) for found, warmed in together])
+
+    def _prefer(self, media_type: str) -> None:
+        """Answer in this format where a request does not say; in the usual one where there is no such."""
+        written = [entry.media_type for entry in self.formats if entry.encode]
+        if media_type in written:
+            self.default_accept = media_type
+        elif media_type:
+            log.warning(
+                "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is %s, which is not written here: answers are %s where a request "
+                "does not say. Expected one of %s",
+                *(media_type, self.default_accept, ", ".join(written)),
+            )
 
     def close(self) -> None:
         """Let the lanes' threads end."""

@@ -6,6 +6,7 @@ table is generated from the fields below (`python -m serving settings`).
 """
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -85,6 +86,13 @@ def _level(text: str) -> int:
     return int(logging.getLevelNamesMapping()[text.strip().upper()])
 
 
+def _media_type(text: str) -> str:
+    kind = text.strip().lower()
+    if not re.fullmatch(r"[\w.+-]+/[\w.+-]+", kind, re.ASCII):
+        raise ValueError
+    return kind
+
+
 def _setting(default: Any, takes: Takes, meaning: str, *names: str) -> Any:  # noqa: ANN401 (as dataclasses.field)
     return field(default=default, metadata={"names": names, "takes": takes, "meaning": meaning})
 
@@ -126,11 +134,13 @@ class Settings:
         _number(0.1, 3600, float),
         "seconds until a request without an answer gets 504",
         "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
     )
     default_accept: str = _setting(
         "",
-        _choice(*MEDIA_TYPES),
-        "format of answers where the request does not say (else JSON; CSV of XGBoost models)",
+        Takes("a media type", _media_type),
+        "format of answers where the request does not say (else JSON; CSV of XGBoost models); a script may have its "
+        "own",
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
     )
     fpmath: str = _setting(

@@ -58,6 +58,12 @@ def test_dense_and_sparse_tensors_of_every_type_are_read(kind: tuple[int, str]) 
     np.testing.assert_array_equal(read(dense + sparse), [[1, 2, 3], [np.nan, np.nan, 7]])
 
 
+def test_a_sparse_row_may_have_no_value() -> None:
+    number, _ = FLOAT32
+    empty = framed(message(field(number, field(3, b"\x03"))))
+    np.testing.assert_array_equal(read(empty + framed(message(tensor([7], [2])))), [[np.nan] * 3, [np.nan, np.nan, 7]])
+
+
 def test_what_an_answer_says_is_read_by_its_bytes() -> None:
     answer = encode([{"score": 0.5}, {"raw_scores": [0.25, 0.75]}])
     first = message(tensor([0.5], []), b"score", 2)

@@ -5,13 +5,16 @@ import pickletools
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pytest
+import xgboost as xgb
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assets import sklearn_models
+from harness.targets import ROOT
 from properties import THOROUGH
-from serving.contents import pickled_module
+from serving.contents import is_xgboost, pickled_module
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -49,3 +52,28 @@ def test_any_bytes_will_do(tmp_path_factory: pytest.TempPathFactory, content: by
     path = tmp_path_factory.getbasetemp() / "any.pkl"
     path.write_bytes(content)
     assert isinstance(pickled_module(path), str)
+
+
+OLD = ROOT / "tests" / "assets" / "xgboost"
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted(OLD.glob("*.[mp][ok]*l"))])
+def test_xgboosts_models_are_known_by_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "what").write_bytes((OLD / name).read_bytes())
+    assert is_xgboost(tmp_path / "what")
+
+
+@pytest.mark.parametrize("form", ["ubj", "json", "pickle"])
+def test_todays_are_too(tmp_path: Path, form: str) -> None:
+    booster = xgb.train({"objective": "binary:logistic"}, xgb.DMatrix(np.eye(4), [0, 1, 0, 1]), 2)
+    (tmp_path / "what").write_bytes(pickle.dumps(booster) if form == "pickle" else booster.save_raw(form))
+    assert is_xgboost(tmp_path / "what")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"{L" + bytes(200), b"binf" + bytes(300), b"\x80\x04N.", b"plain text"]
+)
+def test_nothing_else_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "what").write_bytes(content)
+    assert not is_xgboost(tmp_path / "what")
+    assert not is_xgboost(tmp_path / "gone")

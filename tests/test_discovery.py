@@ -108,6 +108,17 @@ def test_scikit_learns_files_are_found_as_onnx_files_are(tmp_path: Path, name: s
 XGBOOST_JSON = '{"learner":{"attributes":{}}}'
 
 
+def test_xgboosts_models_of_any_name_are_found_where_there_is_nothing_else(tmp_path: Path) -> None:
+    for name in ("fold-b", "fold-a.model"):
+        (tmp_path / name).write_text('{"learner": {}}')
+    holding(tmp_path, "notes.txt", ".hidden")
+    assert find_model(tmp_path) == FoundModel("xgboost", tmp_path)
+    assert boosters_in(tmp_path) == [tmp_path / "fold-a.model", tmp_path / "fold-b"]
+    (tmp_path / "fold-b").unlink()
+    assert find_model(tmp_path) == FoundModel("xgboost", tmp_path / "fold-a.model")
+    assert find_model(holding(tmp_path, "m.onnx")).framework == "onnx"
+
+
 @pytest.mark.parametrize("name", ["xgboost-model", "export/xgboost-model", "model.ubj", "any name.bst"])
 def test_xgboosts_files_are_found_as_onnx_files_are(tmp_path: Path, name: str) -> None:
     directory = holding(tmp_path, name, "code/inference.py", "labels.json", "scaler.pkl", "code/other.ubj")

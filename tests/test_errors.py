@@ -48,6 +48,7 @@ RELEASED = {
     "unsupported_method": 400,
     "unknown_model": 404,
     "unsupported_media_type": 415,
+    "unreadable_body": 415,
     "wrong_dimension": 400,
     "wrong_rank": 400,
     "wrong_type": 400,

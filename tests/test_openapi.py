@@ -141,7 +141,7 @@ def test_the_whole_document_is_one_of_openapi() -> None:
     document = build(Service(Settings(), Lifecycle())).openapi()
     assert document["openapi"].startswith("3.")
     assert document["info"].keys() >= {"title", "version"}
-    assert document["paths"].keys() == {"/ping", "/invocations", "/metrics"}
+    assert document["paths"].keys() == {"/ping", "/invocations", "/metrics", "/execution-parameters"}
     for path in document["paths"].values():
         for method, operation in path.items():
             assert method in ("get", "post")

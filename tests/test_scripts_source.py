@@ -102,11 +102,12 @@ def test_the_script_is_in_the_archives_code_unless_said_otherwise(tmp_path: Path
     assert (found.file, found.loads_model) == (file, True)
 
 
+@pytest.mark.parametrize("program", ["entry.py", "entry"])
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_program_in_another_folder(tmp_path: Path, form: str) -> None:
+def test_a_program_in_another_folder(tmp_path: Path, form: str, program: str) -> None:
     file = written(tmp_path, "other/entry.py")
     written(tmp_path, "other/lib/helper.py")
-    found = locate(settings(tmp_path, "entry.py", form.format(tmp_path / "other")))
+    found = locate(settings(tmp_path, program, form.format(tmp_path / "other")))
     assert found is not None
     assert (found.file, found.libraries) == (file, tmp_path / "other" / "lib")
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -79,6 +80,22 @@ def test_a_script_for_no_known_contract_is_told_what_it_has_and_needs(
         loaded(tmp_path, text)
     for complaint in complaints:
         assert complaint in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def execution_parameters_fn(): return '{\"MaxPayloadInMB\": 7}'", {"MaxPayloadInMB": 7}),
+        ("def execution_parameters_fn(): return {'MaxPayloadInMB': 7}", {"MaxPayloadInMB": 7}),
+        ("def execution_parameters_fn(): return 7", None),
+        ("def execution_parameters_fn(): raise ValueError", None),
+        ("", None),
+    ],
+)
+def test_what_a_script_says_of_batch_transform(text: str, told: object) -> None:
+    module = ModuleType("inference")
+    exec(text, vars(module))  # noqa: S102 (the test's own)
+    assert worker.parameters(module) == told
 
 
 def test_what_an_author_says_reaches_the_caller(caplog: pytest.LogCaptureFixture) -> None:

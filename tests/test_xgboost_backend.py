@@ -17,6 +17,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from harness.targets import ROOT
 from serving import backends
 from serving.backends import Model, notes_of
+from serving.backends.xgboost.answers import KEYS, THRESHOLDS
 from serving.backends.xgboost.model import XgboostModel
 from serving.budget import Budget
 from serving.codecs import Form, Format, Speaking
@@ -301,6 +302,44 @@ def test_what_is_selected_of_a_regression(tmp_path: Path) -> None:
     model = loaded(tmp_path / "model.ubj", xgboost_output=("predicted_score",))
     lines = answered(model, x, "text/csv").decode().split("\n")
     assert lines == [str(score) for score in booster.predict(xgb.DMatrix(x)).tolist()]
+
+
+CLASSES = {"predicted_label", "labels", "raw_score", "raw_scores"}
+
+
+@pytest.mark.parametrize(
+    ("objective", "has"),
+    [
+        ("reg:squarederror", {"predicted_score"}),
+        ("reg:logistic", {"predicted_score"}),
+        ("reg:gamma", {"predicted_score"}),
+        ("reg:tweedie", {"predicted_score"}),
+        ("binary:logistic", CLASSES | {"probability", "probabilities"}),
+        ("binary:logitraw", CLASSES),
+        ("binary:hinge", CLASSES),
+        ("multi:softmax", CLASSES),
+        ("multi:softprob", CLASSES | {"probability", "probabilities"}),
+    ],
+)
+def test_every_objective_has_its_keys_and_nan_for_the_others(tmp_path: Path, objective: str, has: set[str]) -> None:
+    x, y = load_breast_cancer(return_X_y=True)
+    several = {"num_class": 2} if objective.startswith("multi:") else {}
+    positive = y + 0.5 if objective in ("reg:gamma", "reg:tweedie") else y
+    booster = xgb.train({"objective": objective, **several}, xgb.DMatrix(x, positive), 3)
+    booster.save_model(tmp_path / "model.ubj")
+    rows = json.loads(answered(loaded(tmp_path / "model.ubj", xgboost_output=KEYS), x[:40], "application/json"))
+    raw = booster.predict(xgb.DMatrix(x[:40]))
+    for row, prediction in zip(rows["predictions"], raw, strict=True):
+        assert {key for key, value in row.items() if value == value} == has  # noqa: PLR0124 (NaN is not itself)
+        if "predicted_score" in has:
+            assert row["predicted_score"] == prediction.item()
+            continue
+        label = prediction.argmax() if objective == "multi:softprob" else prediction > THRESHOLDS.get(objective, 0.5)
+        assert row["predicted_label"] == int(label)
+        assert row["labels"] == [0, 1]
+        assert row["raw_score"] == prediction.max().item()
+        if objective != "multi:softprob":
+            assert row["raw_scores"] == [1.0 - prediction.item(), prediction.item()]
 
 
 def test_an_objective_with_nothing_to_select_is_told(tmp_path: Path) -> None:

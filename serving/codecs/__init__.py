@@ -11,7 +11,7 @@ from serving.errors import UnsupportedMediaTypeError, quoted
 from serving.mediatypes import MediaType
 from serving.signature import Outputs, Signature
 
-__all__ = ["Decoded", "Form", "Format", "Speaking", "formats", "of_content_type"]
+__all__ = ["Decode", "Decoded", "Form", "Format", "Speaking", "formats", "of_content_type"]
 
 Decode = Callable[[bytes, Signature], Decoded]
 Encode = Callable[[Outputs, Form, int], bytes]
@@ -54,6 +54,8 @@ class Speaking(Protocol):
 
     default_accept: str
     """The format of answers where the request does not say."""
+    empty_is_nothing: bool
+    """Whether a request without a body is no error: nothing was asked, and 204 says that nothing is answered."""
 
     def formats(self, limit: int) -> tuple[Format, ...]:
         """Every format, the first for requests that name none; `limit` is the largest array taken, in bytes."""

@@ -26,20 +26,31 @@ def decode(body: bytes, signature: Signature, limit: int) -> Decoded:
     (spec,) = signature.inputs
     columns = spec.shape[1]
     assert isinstance(columns, int)  # a booster knows its features  # noqa: S101
-    rows = [_pairs(line, number) for number, line in enumerate(_lines(body), start=1)]
-    if not rows:
-        raise EmptyBatchError
+    rows = pairs(body)
     size = len(rows) * columns * spec.numpy_dtype.itemsize
     if size > limit:
         raise ArrayTooLargeError(f"expected at most {limit} bytes of values, absent ones included, got {size}")
     indices = [index for row in rows for index, _ in row]
-    first = 1 if indices and min(indices) >= 1 else 0
+    first = first_index(rows)
     if indices and max(indices) - first >= columns:
         raise WrongDimensionError(
             f"input {quoted(spec.name)}: expected indices below {columns + first}, counted from {first}, "
             f"got {max(indices)}"
         )
     return Decoded({spec.name: _filled(rows, columns, first)}, Form.ROW)
+
+
+def pairs(body: bytes) -> list[list[tuple[int, float]]]:
+    """Each row's indices, as they are, and values. Raises InvalidLibsvmError and EmptyBatchError."""
+    rows = [_pairs(line, number) for number, line in enumerate(_lines(body), start=1)]
+    if not rows:
+        raise EmptyBatchError
+    return rows
+
+
+def first_index(rows: list[list[tuple[int, float]]]) -> int:
+    """From what the indices count: 0 or 1."""
+    return int(min((index for row in rows for index, _ in row), default=0) >= 1)
 
 
 def _lines(body: bytes) -> list[str]:

@@ -9,7 +9,7 @@ below, for protobuf makes readers of such descriptions. What a sparse tensor lea
 
 from functools import cache
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,16 +43,35 @@ def decode(body: bytes, signature: Signature, limit: int) -> Decoded:
     (spec,) = signature.inputs
     columns = spec.shape[1]
     assert isinstance(columns, int)  # a booster knows its features  # noqa: S101
+    found = entries(body)
+    size = len(found) * columns * spec.numpy_dtype.itemsize
+    if size > limit:
+        raise ArrayTooLargeError(f"expected at most {limit} bytes of values, absent ones included, got {size}")
+    matrix = np.full((len(found), columns), np.nan)
+    for number, entry in enumerate(found):
+        if entry.is_dense and entry.width != columns:
+            raise _wrong(spec.name, number, columns, f"{entry.width} values")
+        if (entry.keys >= columns).any():
+            raise _wrong(spec.name, number, columns, f"the key {entry.keys.max()}")
+        matrix[number, entry.keys] = entry.values
+    return Decoded({spec.name: matrix}, Form.ROW)
+
+
+class Entry(NamedTuple):
+    """A record's values, float64, and the columns that they are of; `width` is that of its row, as far as it says."""
+
+    keys: Array
+    values: Array
+    width: int
+    is_dense: bool
+
+
+def entries(body: bytes) -> list[Entry]:
+    """Each record's values. Raises InvalidRecordioError and EmptyBatchError."""
     messages = _messages(body)
     if not messages:
         raise EmptyBatchError
-    size = len(messages) * columns * spec.numpy_dtype.itemsize
-    if size > limit:
-        raise ArrayTooLargeError(f"expected at most {limit} bytes of values, absent ones included, got {size}")
-    matrix = np.full((len(messages), columns), np.nan)
-    for number, message in enumerate(messages):
-        _fill(matrix[number], message, f"record {number}", spec.name)
-    return Decoded({spec.name: matrix}, Form.ROW)
+    return [_entry(message, f"record {number}") for number, message in enumerate(messages)]
 
 
 def encode(rows: list[dict[str, Any]]) -> bytes:
@@ -87,8 +106,11 @@ def _messages(body: bytes) -> list[bytes]:
     return messages
 
 
-def _fill(row: Array, message: bytes, where: str, name: str) -> None:
-    """Write a record's values into its row."""
+def _wrong(name: str, number: int, columns: int, got: str) -> WrongDimensionError:
+    return WrongDimensionError(f"input {quoted(name)}: record {number}: expected {columns} values, got {got}")
+
+
+def _entry(message: bytes, where: str) -> Entry:
     from google.protobuf.message import DecodeError  # noqa: PLC0415 (for such requests alone)
 
     try:
@@ -103,13 +125,12 @@ def _fill(row: Array, message: bytes, where: str, name: str) -> None:
         raise InvalidRecordioError(f"{where}: expected a tensor of numbers, got none")
     tensor = getattr(value, kind)
     values = np.array(tensor.values, np.float64)
-    keys = np.array(tensor.keys, np.uint64) if tensor.keys else np.arange(len(values), dtype=np.uint64)
+    width = int(tensor.shape[-1]) if tensor.shape else 0
+    is_dense = not tensor.keys and (len(values) > 0 or not width)  # a sparse row may be without values
+    keys = np.arange(len(values), dtype=np.uint64) if is_dense else np.array(tensor.keys, np.uint64)
     if len(keys) != len(values):
         raise InvalidRecordioError(f"{where}: expected a key for each of {len(values)} values, got {len(keys)}")
-    if (keys >= len(row)).any() or (not tensor.keys and len(values) != len(row)):
-        got = f"the key {keys.max()}" if tensor.keys else f"{len(values)} values"
-        raise WrongDimensionError(f"input {quoted(name)}: {where}: expected {len(row)} values, got {got}")
-    row[keys] = values
+    return Entry(keys, values, len(values) if is_dense else width, is_dense)
 
 
 @cache

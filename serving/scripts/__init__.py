@@ -7,8 +7,10 @@
     worker        a worker's main loop (in the child)
     tfs           the contract of AWS's TensorFlow Serving container (in the child)
     hooks         that of its PyTorch, scikit-learn, XGBoost and generic ones: model_fn and so on (in the child)
+    context       what those may ask about their request and say about their answer (in the child)
     defaults      what such a script may leave out (in the child)
     toolkit       the formats of those (in the child)
+    dmatrix       bodies as XGBoost's matrices (in the child)
     shims         what they import of AWS's toolkits (in the child)
     process       one worker as the server sees it
     pool          all of them: who gets the next request, who is replaced, who is given up

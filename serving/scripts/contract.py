@@ -4,10 +4,24 @@ A contract's module has `handler(module)`: the script's functions as one Handler
 not written for it; and EXPECTED, its functions in words.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
+
+OK = 200
+# What a worker tells once, when it has loaded the script: what this function of the script's, if any, returned.
+PARAMETERS = "execution_parameters"
+PARAMETERS_FN = "execution_parameters_fn"
+# Headers of an answer that are the server's own affair, whatever a script says.
+OWN_HEADERS = frozenset(
+    {"connection", "content-length", "content-type", "date", "keep-alive", "server", "transfer-encoding", "upgrade"}
+)
+# RFC 9110, 5.1: a header's name is a token.
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Statuses of final answers, as HTTP has them.
+LEAST_STATUS, MOST_STATUS = 200, 599
 
 
 class ScriptError(Exception):
@@ -26,7 +40,8 @@ class Call:
     """One request as a script may see it.
 
     `body` is as it came. `rest_uri` runs the model that was asked for, or the default one; `model_name`,
-    `model_version` and `method` are what was asked for, None where nothing was. `timeout` is in seconds.
+    `model_version` and `method` are what was asked for, None where nothing was. `timeout` is in seconds. `headers` are
+    all that came, by their names in lower case.
     """
 
     body: bytes
@@ -38,6 +53,7 @@ class Call:
     method: str | None
     rest_uri: str
     timeout: float
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_head(cls, head: Mapping[str, Any], body: bytes) -> "Call":
@@ -51,6 +67,27 @@ class Answer:
 
     body: bytes = field(repr=False)
     content_type: str
+    status: int = OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def answer_of(body: bytes, content_type: object, status: object, headers: Mapping[str, str], name: str) -> Answer:
+    """What a script's function `name` returned, held against what HTTP can carry. Raises ScriptError."""
+    if not _is_printable(content_type):
+        raise ScriptError(
+            f"{name}: expected a content type like 'application/json' to be returned, got {content_type!r}"
+        )
+    if not isinstance(status, int) or not LEAST_STATUS <= status <= MOST_STATUS:
+        raise ScriptError(f"{name}: expected a status from {LEAST_STATUS} to {MOST_STATUS}, got {status!r}")
+    kept = {key: value for key, value in headers.items() if str(key).lower() not in OWN_HEADERS}
+    for key, value in kept.items():
+        if not (isinstance(key, str) and TOKEN.fullmatch(key) and _is_printable(value)):
+            raise ScriptError(f"{name}: expected a header of printable ASCII, got {key!r}: {value!r}")
+    return Answer(body, str(content_type), int(status), kept)
+
+
+def _is_printable(text: object) -> bool:
+    return isinstance(text, str) and text.isprintable() and text.isascii()
 
 
 Handler: TypeAlias = Callable[[Call], Answer]

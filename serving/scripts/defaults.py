@@ -1,21 +1,62 @@
 """The functions that a script may leave out, as AWS's containers have them: by the framework of the model.
 
-scikit-learn's take float32 out of JSON and CSV, as there; PyTorch's take tensors and give arrays; XGBoost's take a
-DMatrix.
+    scikit-learn   float32 out of JSON and CSV; model.predict
+    XGBoost        a DMatrix out of CSV, libsvm or recordio-protobuf; model.predict(validate_features=False)
+    PyTorch        a tensor; the module in inference mode; arrays of its answer
+    any other      what the newer toolkit reads, with the types that the numbers have; model.predict
+
+Which container a script was made for nobody says. The class of its model does mostly, and where that is the script's
+own, what it has imported.
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serving.scripts.contract import ScriptError
-from serving.scripts.toolkit import CSV, TEXTS, decode, encode, named
+from serving.scripts.toolkit import (
+    CSV,
+    JSON,
+    NPY,
+    TEXTS,
+    Read,
+    UnsupportedFormatError,
+    Write,
+    decode,
+    encode,
+    named,
+    read_newer,
+    read_older,
+    write_newer,
+    write_older,
+)
 
-LIBSVM = ("text/libsvm", "text/x-libsvm")
 TORCH_ENDINGS = (".pt", ".pth")
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What one of the containers does where a script does not say.
+
+    `read(body, content_type, model)`, `predict(data, model)` and `write` are its functions. `flask` says that its
+    server is Flask, which makes answers of what a script returns in a way of its own.
+    """
+
+    read: Callable[[Any, str, Any], Any]
+    predict: Callable[[Any, Any], Any]
+    write: Write
+    flask: bool = False
+
+    def output_fn(self, prediction: Any, accept: str) -> tuple[bytes, str]:  # noqa: ANN401 (whatever predict_fn gives)
+        """Writes a prediction, a tensor too."""
+        if hasattr(prediction, "detach"):
+            prediction = prediction.detach().cpu().numpy()
+        return encode(prediction, accept, self.write)
 
 
 def model_fn(model_dir: str) -> Any:  # noqa: ANN401 (a TorchScript module)
@@ -33,23 +74,12 @@ def model_fn(model_dir: str) -> Any:  # noqa: ANN401 (a TorchScript module)
     return torch.jit.load(str(preferred[0]), map_location="cpu")
 
 
-def input_fn_of(model: Any) -> Callable[[Any, str], Any]:  # noqa: ANN401 (any model)
-    """Reads bodies as this model's framework wants them."""
-    kinds = {"torch": _torch_input, "xgboost.core": _xgboost_input}
-    return next((kinds[kind] for kind in kinds if _is_of(model, kind)), _array_input)
-
-
-def predict_fn_of(model: Any) -> Callable[[Any, Any], Any]:  # noqa: ANN401 (any model)
-    """Has this model predict."""
-    kinds = {"torch": _torch_predict, "xgboost.core": _xgboost_predict}
-    return next((kinds[kind] for kind in kinds if _is_of(model, kind)), _array_predict)
-
-
-def output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:  # noqa: ANN401 (whatever predict_fn gives)
-    """Writes a prediction, a tensor too."""
-    if hasattr(prediction, "detach"):
-        prediction = prediction.detach().cpu().numpy()
-    return encode(prediction, accept)
+def defaults_of(model: Any) -> Defaults:  # noqa: ANN401 (any model)
+    """Those of the container that the script was made for."""
+    kinds = {"torch": TORCH, "xgboost.core": XGBOOST, "sklearn": SKLEARN}
+    by_class = next((kinds[module] for module in kinds if _is_of(model, module)), None)
+    by_import = next((kinds[module] for module in kinds if module in sys.modules), GENERIC)
+    return by_class or by_import
 
 
 def _is_of(model: Any, module: str) -> bool:  # noqa: ANN401 (any model)
@@ -57,8 +87,25 @@ def _is_of(model: Any, module: str) -> bool:  # noqa: ANN401 (any model)
     return any(f"{kind.__module__}.".startswith(f"{module}.") for kind in type(model).__mro__)
 
 
-def _array_input(body: str | bytes, content_type: str) -> Any:  # noqa: ANN401 (an array)
-    array = decode(body, content_type)
+def _as_it_is(body: str | bytes, content_type: str, _model: object) -> Any:  # noqa: ANN401 (an array)
+    return decode(body, content_type, read_newer)
+
+
+def _predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (any model)
+    """A flat array is one row, or one column for a model of one feature; scikit-learn itself takes neither."""
+    if not callable(getattr(model, "predict", None)):
+        raise ScriptError(
+            f"It defines no predict_fn, and its model, a {type(model).__name__}, has no method predict. Expected: "
+            "predict_fn(data, model), which returns what the model makes of the data."
+        )
+    features = getattr(model, "n_features_in_", 0)
+    flat = getattr(data, "ndim", 0) == 1 and features and data.size % features == 0
+    return model.predict(data.reshape(-1, features) if flat else data)
+
+
+def _single_precision(body: str | bytes, content_type: str, read: Read) -> Any:  # noqa: ANN401 (an array)
+    """An array, out of text always of float32."""
+    array = decode(body, content_type, read)
     if named(content_type) not in TEXTS:
         return array
     try:
@@ -67,17 +114,14 @@ def _array_input(body: str | bytes, content_type: str) -> Any:  # noqa: ANN401 (
         raise ScriptError("expected numbers, got something else; input_fn can read what else there is", 400) from error
 
 
-def _array_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (any model)
-    """A flat array is one row, or one column for a model of one feature; scikit-learn itself takes neither."""
-    features = getattr(model, "n_features_in_", 0)
-    flat = getattr(data, "ndim", 0) == 1 and features and data.size % features == 0
-    return model.predict(data.reshape(-1, features) if flat else data)
+def _sklearn_input(body: str | bytes, content_type: str, _model: object) -> Any:  # noqa: ANN401 (an array)
+    return _single_precision(body, content_type, read_older)
 
 
-def _torch_input(body: str | bytes, content_type: str) -> Any:  # noqa: ANN401 (a tensor)
+def _torch_input(body: str | bytes, content_type: str, _model: object) -> Any:  # noqa: ANN401 (a tensor)
     import torch  # noqa: PLC0415 (the model's own)
 
-    return torch.from_numpy(_array_input(body, content_type))
+    return torch.from_numpy(_single_precision(body, content_type, read_newer))
 
 
 def _torch_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (a module)
@@ -88,14 +132,32 @@ def _torch_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (a module)
         return model(data)
 
 
-def _xgboost_input(body: str | bytes, content_type: str) -> Any:  # noqa: ANN401 (a DMatrix)
+def _xgboost_input(body: str | bytes, content_type: str, model: Any) -> Any:  # noqa: ANN401 (a DMatrix)
+    """CSV with any delimiter, libsvm, recordio-protobuf; and JSON and npy, which the container does not read."""
     import xgboost as xgb  # noqa: PLC0415 (the model's own)
 
-    kind = named(content_type)
-    if kind in LIBSVM or kind == "application/x-recordio-protobuf":
-        raise ScriptError(f"Content-Type: {kind} needs an input_fn; without one there is {CSV} and JSON", 415)
-    return xgb.DMatrix(np.atleast_2d(decode(body, content_type)))
+    from serving.scripts import dmatrix  # noqa: PLC0415
+
+    try:
+        if named(content_type) in (JSON, NPY):
+            matrix = xgb.DMatrix(np.atleast_2d(decode(body, content_type, read_older)))
+        else:
+            matrix = dmatrix.decode(body, content_type)
+    except UnsupportedFormatError:
+        expected = ", ".join((CSV, *dmatrix.LIBSVM, dmatrix.RECORDIO, JSON, NPY))
+        raise ScriptError(f"Content-Type: expected one of {expected}, got {content_type!r}", status=415) from None
+    except (ValueError, TypeError) as error:
+        raise ScriptError("expected numbers, got something else; input_fn can read what else there is", 400) from error
+    if matrix.num_col() > model.num_features():
+        raise ScriptError(f"expected at most {model.num_features()} features, got {matrix.num_col()}", status=400)
+    return matrix
 
 
 def _xgboost_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (a Booster)
     return model.predict(data, validate_features=False)
+
+
+GENERIC = Defaults(_as_it_is, _predict, write_newer)
+SKLEARN = Defaults(_sklearn_input, _predict, write_older, flask=True)
+XGBOOST = Defaults(_xgboost_input, _xgboost_predict, write_older)
+TORCH = Defaults(_torch_input, _torch_predict, write_newer)

@@ -51,8 +51,9 @@ def script_in(folder: Path, name: str) -> Script | None:
     As in AWS's TensorFlow Serving container, libraries that came with the archive make its
     requirements.txt unnecessary.
     """
-    file = folder / name
-    if not file.is_file():
+    # AWS's toolkits take a module's name, too.
+    file = next((path for path in (folder / name, folder / f"{name}.py") if path.is_file()), None)
+    if file is None:
         return None
     libraries, requirements = folder / LIBRARIES, folder / REQUIREMENTS
     defined = frozenset(_names(file))

@@ -7,17 +7,24 @@
     transform_fn(model, body, content_type, accept)    instead of the last three
 
 Each may take one argument more, the context. `pre_model_fn(model_dir)` and `model_warmup_fn(model_dir, model)` are
-called around model_fn. Bodies of JSON and CSV are `str`, all others `bytes`.
+called around model_fn. Bodies of JSON and CSV without parameters (`text/csv; charset=utf-8` has some) are `str`, all
+others `bytes`.
+
+What a script returns besides a body becomes one as it does there: by Multi Model Server, which writes everything else
+as JSON, or in the scikit-learn container by Flask, which does so with dictionaries and gives text a charset.
 """
 
 import inspect
+import json
 import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from serving.scripts import defaults
-from serving.scripts.contract import Answer, Call, Handler, ScriptError
+from serving.scripts.context import Context
+from serving.scripts.contract import Answer, Call, Handler, ScriptError, answer_of
+from serving.scripts.defaults import Defaults
 from serving.scripts.toolkit import ANY, JSON, TEXTS, named
 
 EXPECTED = (
@@ -29,48 +36,6 @@ NAMES = frozenset({"model_fn", "transform_fn", *STEPS})
 # Where the model is, as the containers tell their scripts.
 MODEL_DIR = "SM_MODEL_DIR"
 DEFAULT_ACCEPT = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
-OK = 200
-
-
-class Context:
-    """What a script may ask about its request, as Multi Model Server's and TorchServe's context tells it."""
-
-    def __init__(self, model_dir: str) -> None:
-        self.system_properties = {"model_dir": model_dir, "gpu_id": None, "batch_size": 1}
-        self.manifest: dict[str, Any] = {}
-        self.model_name = "model"
-        self.headers: dict[str, str] = {}
-        self.content_type: str | None = None
-
-    def begin(self, call: Call) -> None:
-        """Another request has come."""
-        self.content_type = None
-        self.headers = {
-            "content-type": call.content_type,
-            "accept": call.accept,
-            "x-amzn-sagemaker-custom-attributes": call.custom_attributes or "",
-        }
-
-    @property
-    def request_processor(self) -> list["Context"]:
-        """Where older scripts look for headers."""
-        return [self]
-
-    def get_request_properties(self) -> dict[str, str]:
-        """The request's headers."""
-        return dict(self.headers)
-
-    def get_request_header(self, _index: int, name: str) -> str | None:
-        """One of the request's headers, None where it was not sent."""
-        return self.headers.get(name.lower()) or None
-
-    def get_all_request_header(self, _index: int) -> dict[str, str]:
-        """The request's headers."""
-        return dict(self.headers)
-
-    def set_response_content_type(self, _index: int, value: str) -> None:
-        """Say what the body is, where output_fn returns a body alone."""
-        self.content_type = value
 
 
 def handler(module: ModuleType) -> Handler | None:
@@ -89,32 +54,46 @@ def handler(module: ModuleType) -> Handler | None:
     _call(getattr(module, "pre_model_fn", None), context, model_dir)
     model = _call(functions.get("model_fn", defaults.model_fn), context, model_dir)
     _call(getattr(module, "model_warmup_fn", None), context, model_dir, model)
+    container = defaults.defaults_of(model)
     if "transform_fn" in functions:
-        return _transforming(functions["transform_fn"], model, context)
-    return _stepwise(functions, model, context)
+        return _transforming(functions["transform_fn"], model, context, container)
+    return _stepwise(functions, model, context, container)
 
 
-def _transforming(transform: Callable[..., Any], model: Any, context: Context) -> Handler:  # noqa: ANN401 (the script's)
+def _transforming(
+    transform: Callable[..., Any],
+    model: Any,  # noqa: ANN401 (the script's)
+    context: Context,
+    container: Defaults,
+) -> Handler:
     def handle(call: Call) -> Answer:
         context.begin(call)
         accept = _accept(call)
         given = _call(transform, context, model, _body(call), _content_type(call), accept)
-        return _answer(given, accept, context, "transform_fn")
+        return _answer(given, accept, context, container, "transform_fn")
 
     return handle
 
 
-def _stepwise(functions: dict[str, Callable[..., Any]], model: Any, context: Context) -> Handler:  # noqa: ANN401
-    read = functions.get("input_fn", defaults.input_fn_of(model))
-    predict = functions.get("predict_fn", defaults.predict_fn_of(model))
-    write = functions.get("output_fn", defaults.output_fn)
+def _stepwise(
+    functions: dict[str, Callable[..., Any]],
+    model: Any,  # noqa: ANN401 (the script's)
+    context: Context,
+    container: Defaults,
+) -> Handler:
+    def input_fn(body: str | bytes, content_type: str) -> Any:  # noqa: ANN401 (the container's)
+        return container.read(body, content_type, model)
+
+    read = functions.get("input_fn", input_fn)
+    predict = functions.get("predict_fn", container.predict)
+    write = functions.get("output_fn", container.output_fn)
 
     def handle(call: Call) -> Answer:
         context.begin(call)
         accept = _accept(call)
         data = _call(read, context, _body(call), _content_type(call))
         prediction = _call(predict, context, data, model)
-        return _answer(_call(write, context, prediction, accept), accept, context, "output_fn")
+        return _answer(_call(write, context, prediction, accept), accept, context, container, "output_fn")
 
     return handle
 
@@ -137,7 +116,7 @@ def _accept(call: Call) -> str:
 
 def _body(call: Call) -> str | bytes:
     """Raises ScriptError for what should be text and is none."""
-    if named(_content_type(call)) not in TEXTS:
+    if _content_type(call) not in TEXTS:
         return call.body
     try:
         return call.body.decode()
@@ -145,20 +124,40 @@ def _body(call: Call) -> str | bytes:
         raise ScriptError("expected a body of UTF-8 text, got other bytes", status=400) from None
 
 
-def _answer(given: Any, accept: str, context: Context, name: str) -> Answer:  # noqa: ANN401 (the script's)
+def _answer(given: Any, accept: str, context: Context, container: Defaults, name: str) -> Answer:  # noqa: ANN401
     """What a function returned as an answer. Raises ScriptError."""
     kind = context.content_type or named(accept.partition(",")[0])
-    if isinstance(given, tuple | list) and len(given) == 2:  # noqa: PLR2004 (a body and its type)
+    status, headers = context.status, dict(context.response_headers)
+    if isinstance(given, tuple) and len(given) == 2:  # noqa: PLR2004 (a body and its type)
         given, kind = given
     elif hasattr(given, "get_data") and hasattr(given, "mimetype"):  # a Response of werkzeug's or of AWS's toolkit
-        given, kind = given.get_data(), given.mimetype
+        status, headers = getattr(given, "status_code", status), headers | dict(getattr(given, "headers", {}))
+        given, kind = given.get_data(), given.mimetype or JSON
+    elif not isinstance(given, str | bytes | bytearray | memoryview):
+        given, kind = _document(given, name, kind, container)
     if isinstance(given, str):
         given = given.encode()
     if not isinstance(given, bytes | bytearray | memoryview):
-        raise ScriptError(
-            f"{name}: expected a body of type str or bytes, or (body, content type), to be returned, "
-            f"got {type(given).__name__}"
-        )
-    if not (isinstance(kind, str) and kind.isprintable() and kind.isascii()):
-        raise ScriptError(f"{name}: expected a content type like {JSON!r} to be returned, got {kind!r}")
-    return Answer(bytes(given), kind)
+        raise _no_body(given, name)
+    if container.flask and isinstance(kind, str) and kind.startswith("text/") and "charset" not in kind:
+        kind = f"{kind}; charset=utf-8"
+    return answer_of(bytes(given), kind, status, headers, name)
+
+
+def _document(given: Any, name: str, kind: str, container: Defaults) -> tuple[str, str]:  # noqa: ANN401 (the script's)
+    """Something else than a body as JSON, in the container's own spelling, and its type. Raises ScriptError."""
+    if given is None or (container.flask and not isinstance(given, dict)):
+        raise _no_body(given, name)
+    try:
+        if container.flask:
+            return json.dumps(given, sort_keys=True, separators=(",", ":")) + "\n", JSON
+        return json.dumps(given, indent=2), kind
+    except (TypeError, ValueError):
+        raise _no_body(given, name) from None
+
+
+def _no_body(given: object, name: str) -> ScriptError:
+    return ScriptError(
+        f"{name}: expected a body of type str or bytes, or (body, content type), to be returned, "
+        f"got {type(given).__name__}"
+    )

@@ -15,6 +15,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serving.scripts.found import Script
 from serving.scripts.frames import PREFIX, Frame, FrameError, lengths, packed, unpacked
@@ -96,6 +97,8 @@ class Worker:
         self._reader = reader
         self._writer = writer
         self._killed = False
+        self.told: Mapping[str, Any] = {}
+        """What it said when it had loaded the script."""
         self.ended: asyncio.Task[int] = asyncio.create_task(self._wait())
         """Its exit status, once it has ended."""
 
@@ -162,6 +165,7 @@ class Worker:
         hello = await self._receive()
         if "failed" in hello.head:
             raise WorkerError(hello.head["failed"], hello.head["traceback"])
+        self.told = hello.head
 
     async def _receive(self) -> Frame:
         """The next frame from the worker, which may end instead, even while a child of its own holds the socket."""

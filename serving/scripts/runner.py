@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -30,6 +31,8 @@ from serving.errors import (
     UnsupportedMediaTypeError,
 )
 from serving.lifecycle import State
+from serving.rendering import render
+from serving.scripts.contract import PARAMETERS
 from serving.scripts.frames import Frame
 from serving.scripts.pool import Pool
 from serving.scripts.process import Launch, Worker
@@ -47,7 +50,10 @@ LEAST_WORKERS, MOST_WORKERS = 2, 8
 # Where a server that listens on every address is reached from within.
 WITHIN: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (what is looked up, not bound)
 
-# Statuses that a script, or the defaults in its place, may ask for, and the errors that they are.
+# Answers of these statuses have no body.
+BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED})
+# Statuses that a script, or the defaults in its place, may ask for, and the errors that they are; of others the code is
+# that of a refusal or of a failure.
 REFUSALS: Mapping[int, type[ServingError]] = {
     HTTPStatus.NOT_ACCEPTABLE: NotAcceptableError,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaTypeError,
@@ -62,6 +68,8 @@ class Runner:
         settings = service.settings
         self._workers = settings.script_workers or min(max(budget.cores, LEAST_WORKERS), MOST_WORKERS)
         self._launch = launch
+        self.execution_parameters: Mapping[str, Any] | None = None
+        """What the script's execution_parameters_fn tells; None where it has none."""
         self._installed: Path | None = None
         self._opening: asyncio.Task[None] | None = None
         self._pool = Pool(
@@ -93,8 +101,10 @@ class Runner:
         body = await body_of(request, settings.max_payload_bytes)
         version = selection.version
         path = path_of(quote(selection.model or default, safe=""), version, selection.method)
+        # `ContentType` is what some of AWS's services send, and AWS's containers read.
+        content_type = request.headers.get("contenttype") or request.headers.get("content-type", "")
         head = {
-            "content_type": request.headers.get("content-type", ""),
+            "content_type": content_type,
             "accept": ",".join(request.headers.getlist("accept")),
             "custom_attributes": attributes,
             "model_name": selection.model,
@@ -102,12 +112,15 @@ class Runner:
             "method": selection.method if METHOD in (attributes or "").lower() else None,
             "rest_uri": base_of(settings) + path,
             "timeout": settings.timeout,
+            "headers": dict(request.headers),
         }
         answered = await unless_gone(request, self._pool.run(Frame(head, body)))
         if "error" in answered.head:
-            raise REFUSALS.get(answered.head["status"], _failure(answered.head["status"]))(answered.head["error"])
+            return _refusal(answered.head["status"], answered.head["error"])
         # Given as a header, for as a media type it would get a charset that the script has not stated.
-        return Response(answered.body, headers={"content-type": answered.head["content_type"]})
+        headers = {**answered.head.get("headers", {}), "content-type": answered.head["content_type"]}
+        status = answered.head.get("status", HTTPStatus.OK)
+        return Response(b"" if status in BODILESS else answered.body, status, headers)
 
     def _model_name(self) -> str:
         """The name of the default model. Raises NotReadyError until it, or the script that loads one, is loaded."""
@@ -128,7 +141,9 @@ class Runner:
             await asyncio.to_thread(shutil.rmtree, self._installed, ignore_errors=True)
 
     async def _start(self) -> Worker:
-        return await Worker.start(self._launch)
+        worker = await Worker.start(self._launch)
+        self.execution_parameters = worker.told.get(PARAMETERS)
+        return worker
 
     def _report(self, runs: bool) -> None:  # noqa: FBT001 (the pool's callback)
         """Let /ping tell whether the script runs."""
@@ -139,9 +154,12 @@ class Runner:
             lifecycle.enter(State.READY)
 
 
-def _failure(status: int) -> type[ServingError]:
-    """The error of a script that asks for a status which is not among the refusals."""
-    return ScriptRejectedInputError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ScriptFailedError
+def _refusal(status: int, text: str) -> Response:
+    """The answer to a request on which the script raised an error: in the usual form, with the status it asks for."""
+    usual = ScriptRejectedInputError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ScriptFailedError
+    response = render(REFUSALS.get(status, usual)(text))
+    response.status_code = status
+    return response
 
 
 def _temporary_folder() -> str:

@@ -1,31 +1,31 @@
-"""What scripts import of AWS's toolkits, `sagemaker_inference` and `sagemaker_containers`, where they are missing.
+"""What scripts import of AWS's toolkits and of its XGBoost container, where they are missing.
 
-AWS's images have them; neither comes as a wheel, so a script's requirements cannot bring them. The names that
-scripts use are here: content types, decoding and encoding, the errors with a status, the response.
+AWS's images have them; none comes as a wheel, so a script's requirements cannot bring them. The names that
+scripts use are here: content types, decoding and encoding, the errors with a status, the response. A script that
+also trains imports names for that, which are there and fail when they are used.
 """
 
-import io
-import json
 import sys
+from collections.abc import Collection
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
+from serving.scripts.toolkit import (
+    ANY,
+    CSV,
+    JSON,
+    NPY,
+    NPZ,
+    TEXTS,
+    UnsupportedFormatError,
+    read_newer,
+    read_older,
+    write_newer,
+    write_older,
+)
 
-from serving.scripts.toolkit import ANY, CSV, JSON, NPY, TEXTS, plain
-
-NPZ = "application/x-npz"
-INFERENCE, CONTAINERS = "sagemaker_inference", "sagemaker_containers"
-
-
-class UnsupportedFormatError(Exception):
-    """A content type that is not read or written."""
-
-    status_code = 415
-
-    def __init__(self, content_type: str) -> None:
-        super().__init__(f"Content type {content_type} is not supported by this framework.")
+INFERENCE, CONTAINERS, XGBOOST = "sagemaker_inference", "sagemaker_containers", "sagemaker_xgboost_container"
 
 
 class BaseInferenceToolkitError(Exception):
@@ -56,68 +56,64 @@ class ClientError(Exception):
 class Response:
     """A body and its type, as scripts for the older toolkit return them."""
 
-    def __init__(self, response: Any = None, status: int = 200, mimetype: str | None = None, **_: object) -> None:  # noqa: ANN401
-        self.response, self.status_code, self.mimetype = response, status, mimetype
+    def __init__(
+        self,
+        response: Any = None,  # noqa: ANN401 (the script's)
+        accept: str | None = None,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+        mimetype: str | None = None,
+        **_: object,
+    ) -> None:
+        del accept  # there, too
+        self.response, self.status_code, self.headers = response, status, headers or {}
+        self.mimetype = mimetype or JSON
 
     def get_data(self) -> Any:  # noqa: ANN401 (the script's)
         """The body."""
         return self.response
 
 
-def decode(obj: str | bytes, content_type: str) -> Any:  # noqa: ANN401 (an array)
-    """A body as an array, as `sagemaker_inference.decoder` reads it; a pickled one is refused."""
-    if content_type == JSON:
-        return np.array(json.loads(obj))
-    if content_type == CSV:
-        return np.genfromtxt(io.StringIO(obj if isinstance(obj, str) else obj.decode()), dtype=None, delimiter=",")
-    if content_type == NPY and isinstance(obj, bytes | bytearray):
-        return np.load(io.BytesIO(obj), allow_pickle=False)
-    if content_type == NPZ and isinstance(obj, bytes | bytearray):
-        from scipy import sparse  # noqa: PLC0415 (for such bodies alone)
-
-        return sparse.load_npz(io.BytesIO(obj))
-    raise UnsupportedFormatError(content_type)
-
-
-def encode(array_like: Any, content_type: str) -> Any:  # noqa: ANN401 (str, or bytes of npy)
-    """An array as a body, as `sagemaker_inference.encoder` writes it."""
-    if content_type == JSON:
-        return json.dumps(array_like, default=plain)
-    if content_type == CSV:
-        text = io.StringIO()
-        np.savetxt(text, array_like, delimiter=",", fmt="%s")
-        return text.getvalue()
-    if content_type == NPY:
-        stream = io.BytesIO()
-        np.save(stream, array_like, allow_pickle=False)
-        return stream.getvalue()
-    raise UnsupportedFormatError(content_type)
-
-
-def offer() -> None:
-    """Let scripts import what is here under the toolkits' names, unless they are installed."""
+def offer(asked: Collection[str]) -> None:
+    """Let scripts import what is here of these packages (those above), unless they are installed."""
     types: dict[str, Any] = {"JSON": JSON, "CSV": CSV, "NPY": NPY, "NPZ": NPZ, "ANY": ANY, "UTF8_TYPES": list(TEXTS)}
     types["OCTET_STREAM"] = "application/octet-stream"
     kinds = (BaseInferenceToolkitError, GenericInferenceToolkitError, UnsupportedFormatError, ClientError)
     errors: dict[str, Any] = {kind.__name__: kind for kind in kinds}
-    both: dict[str, Any] = {"decode": decode, "encode": encode}
-    if _is_missing(INFERENCE):
-        _offer(INFERENCE, content_types=types, decoder=both, encoder=both, errors=errors)
-    if _is_missing(CONTAINERS):
-        _offer(CONTAINERS)
+    if INFERENCE in asked and _is_missing(INFERENCE):
+        decoder: dict[str, Any] = {"decode": read_newer}
+        encoder: dict[str, Any] = {"encode": write_newer, "SUPPORTED_CONTENT_TYPES": {JSON, CSV, NPY}}
+        utils: dict[str, Any] = {"parse_accept": _parts_of}
+        _offer(INFERENCE, content_types=types, decoder=decoder, encoder=encoder, errors=errors, utils=utils)
+    if XGBOOST in asked and _is_missing(XGBOOST) and find_spec("xgboost"):
+        from serving.scripts import dmatrix  # noqa: PLC0415 (XGBoost, for those that ask for it)
+
+        training: dict[str, Any] = {"get_dmatrix": _training_alone}
+        _offer(XGBOOST, encoder=vars(dmatrix), data_utils=training, distributed={"rabit_run": _training_alone})
+    if CONTAINERS in asked and _is_missing(CONTAINERS):
+        _offer(CONTAINERS, entry_point={"run": _training_alone})
         _offer(f"{CONTAINERS}.beta")
         response: dict[str, Any] = {"Response": Response}
+        encoders: dict[str, Any] = {"decode": read_older, "encode": write_older}
         # The last three are imported by AWS's own examples, and not used.
         _offer(
             f"{CONTAINERS}.beta.framework",
             content_types=types,
-            encoders=both,
+            encoders=encoders,
             errors=errors,
             worker=response,
             env={},
             modules={},
             transformer={},
         )
+
+
+def _training_alone(*_: object, **__: object) -> NoReturn:
+    raise NotImplementedError("this is for training, and there is none here")
+
+
+def _parts_of(accept: str) -> list[str]:
+    return accept.replace(" ", "").split(",")
 
 
 def _is_missing(name: str) -> bool:
@@ -134,6 +130,6 @@ def _offer(name: str, **parts: dict[str, Any]) -> None:
         setattr(sys.modules[parent], last, package)
     for part, contents in parts.items():
         module = ModuleType(f"{name}.{part}")
-        vars(module).update(contents)
+        vars(module).update({key: value for key, value in contents.items() if not key.startswith("__")})
         sys.modules[module.__name__] = module
         setattr(package, part, module)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from serving.scripts.contract import Answer, Call, Handler, ScriptError
+from serving.scripts.contract import OK, Answer, Call, Handler, ScriptError, answer_of
 
 EXPECTED = "handler(data, context), or input_handler(data, context) and output_handler(response, context)"
 # Of requests and of answers that state none, as there.
@@ -115,6 +115,4 @@ def _answer(returned: object, name: str) -> Answer:
         raise ScriptError(f"{name}: expected a body of type str or bytes to be returned, got {type(body).__name__}")
     if content_type is None:
         content_type = DEFAULT_TYPE
-    if not (isinstance(content_type, str) and content_type.isprintable() and content_type.isascii()):
-        raise ScriptError(f"{name}: expected a content type like {DEFAULT_TYPE!r} to be returned, got {content_type!r}")
-    return Answer(bytes(body), content_type)
+    return answer_of(bytes(body), content_type, OK, {}, name)

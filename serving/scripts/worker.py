@@ -8,6 +8,7 @@ a script that ends its process, or crashes it, is noticed by the server at the s
 import atexit
 import ctypes
 import importlib.util
+import json
 import logging
 import os
 import re
@@ -18,10 +19,11 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from serving.scripts import hooks, tfs
-from serving.scripts.contract import Call, Contract, Handler, ScriptError
+from serving.scripts.contract import OK, PARAMETERS, PARAMETERS_FN, Call, Contract, Handler, ScriptError
+from serving.scripts.found import LIBRARIES
 from serving.scripts.frames import Frame, read, write
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 COMMAND = "_script-worker"
 CONTRACTS: Sequence[Contract] = (tfs, hooks)
 # AWS's toolkits, which scripts import and which are not installed.
-SHIMMED = re.compile(rb"\bsagemaker_(?:inference|containers)\b")
+SHIMMED = re.compile(rb"\bsagemaker_(?:inference|containers|xgboost_container)\b")
 # Linux: have the kernel send a signal when the parent dies (prctl(2)).
 PR_SET_PDEATHSIG = 1
 # Absolute paths, but not those in a URL.
@@ -60,7 +62,7 @@ def _work(requests: BinaryIO, answers: BinaryIO, file: Path, module_path: Sequen
         write(answers, Frame({"failed": _reason(error), "traceback": _script_traceback(error)}))
         requests.read(1)  # the server's end
         return
-    write(answers, Frame({"loaded": str(file)}))
+    write(answers, Frame({"loaded": str(file), PARAMETERS: parameters(sys.modules[file.stem])}))
     while (frame := read(requests)) is not None:
         write(answers, answer(handler, frame))
 
@@ -68,11 +70,11 @@ def _work(requests: BinaryIO, answers: BinaryIO, file: Path, module_path: Sequen
 def load(file: Path, module_path: Sequence[str]) -> Handler:
     """Import the script and find its handlers. Raises ScriptError, and whatever the script raises."""
     sys.path[:0] = module_path
-    if SHIMMED.search(file.read_bytes()):
+    if asked := _toolkits(file.parent):
         # For those that ask for them alone: numpy is not every script's.
         from serving.scripts import shims  # noqa: PLC0415
 
-        shims.offer()
+        shims.offer(asked)
     sys.argv[:] = [str(file)]  # the command line is no business of the script's
     # A helper that imports it by its name gets this one and not a second copy.
     spec = importlib.util.spec_from_file_location(file.stem, file)
@@ -84,6 +86,30 @@ def load(file: Path, module_path: Sequence[str]) -> Handler:
     return _handler(module)
 
 
+def _toolkits(folder: Path) -> frozenset[str]:
+    """Those of AWS's packages that a script or a module beside it names; not what its libraries name."""
+    files = (path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] != LIBRARIES)
+    return frozenset(name.decode() for path in files for name in SHIMMED.findall(path.read_bytes()))
+
+
+def parameters(module: ModuleType) -> dict[str, Any] | None:
+    """What the script says of Batch Transform, a JSON object, as in AWS's scikit-learn container; else None."""
+    function = getattr(module, PARAMETERS_FN, None)
+    if not callable(function):
+        return None
+    try:
+        given = function()
+        text = given.get_data() if hasattr(given, "get_data") else given
+        told = json.loads(text) if isinstance(text, str | bytes) else text
+    except Exception:
+        log.exception("%s of the script failed; nothing is made of it", PARAMETERS_FN)
+        return None
+    if isinstance(told, dict):
+        return told
+    log.warning("%s: expected a JSON object to be returned, got %s", PARAMETERS_FN, type(told).__name__)
+    return None
+
+
 def answer(handler: Handler, frame: Frame) -> Frame:
     """What the script makes of a request: its answer, or why there is none."""
     try:
@@ -91,7 +117,12 @@ def answer(handler: Handler, frame: Frame) -> Frame:
     except (Exception, SystemExit) as error:
         log.exception("the script failed on a request")
         return Frame({"error": public(error), "status": status_of(error)})
-    return Frame({"content_type": made.content_type}, made.body)
+    head: dict[str, Any] = {"content_type": made.content_type}
+    if made.status != OK:
+        head["status"] = made.status
+    if made.headers:
+        head["headers"] = dict(made.headers)
+    return Frame(head, made.body)
 
 
 def public(error: BaseException) -> str:

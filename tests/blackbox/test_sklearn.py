@@ -61,10 +61,14 @@ def test_a_pickle_in_a_request_is_refused(digits: Server) -> None:
     assert refusal(digits.post(as_npy(np.array([[{}]], dtype=object)), NPY)) == (400, "object_npy")
 
 
-def test_the_version_that_made_it_is_told_once(digits: Server, target: Target, digits_folder: Path) -> None:
+def test_the_version_that_made_it_is_told_once(digits: Server) -> None:
     logs = digits.logs()
     assert logs.count("made by scikit-learn 1.5.0 (") == 1
     assert "is a pickle, and loading it runs the code in it" in logs
+
+
+@pytest.mark.any_graviton
+def test_inspect_tells_it_too(target: Target, digits_folder: Path) -> None:
     done = target.run(["inspect", "--json"], digits_folder)
     document = json.loads(done.stdout)
     assert document["plan"]["framework"] == "scikit-learn"
@@ -73,6 +77,7 @@ def test_the_version_that_made_it_is_told_once(digits: Server, target: Target, d
     assert "made by scikit-learn 1.5.0 (" in note
 
 
+@pytest.mark.any_graviton
 def test_text_and_numbers_side_by_side(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("people")
     folder.chmod(0o755)

@@ -63,7 +63,7 @@ def test_csv_is_answered_with_a_prediction_a_line(server: Server, booster: xgb.B
     expected = booster.predict(xgb.DMatrix(rows))
     for delimiter in (",", ";", "\t"):
         lines = [delimiter.join("" if np.isnan(value) else str(value) for value in row) for row in rows.tolist()]
-        answer = server.post("\n".join(lines).encode(), CSV)
+        answer = server.post("\n".join(lines).encode(), f"{CSV}; label_size=1")
         assert answer.headers["content-type"].startswith(CSV)
         np.testing.assert_allclose(scores(answer.text), expected, rtol=TOLERANCE)
 
@@ -84,6 +84,7 @@ def test_json_and_npy_are_answered_too(server: Server, booster: xgb.Booster) -> 
     np.testing.assert_allclose(npy(server.post(as_npy(X[:3]), NPY, NPY)), expected, rtol=TOLERANCE)
 
 
+@pytest.mark.any_graviton
 def test_what_is_selected_is_answered(shared: Shared, folder: Path, booster: xgb.Booster) -> None:
     server = shared(folder, SAGEMAKER_INFERENCE_OUTPUT="predicted_label, probability")
     body = ",".join(map(str, X[0].tolist())).encode()
@@ -96,18 +97,21 @@ def test_what_is_selected_is_answered(shared: Shared, folder: Path, booster: xgb
     record = server.post(body, CSV, "application/x-recordio-protobuf")
     assert record.content.startswith(b"\x0a\x23\xd7\xce")
     again = server.post(record.content, "application/x-recordio-protobuf")
-    assert refusal(again) == (400, "invalid_recordio")  # it has labels alone
+    assert refusal(again) == (415, "unreadable_body")  # it has labels alone
 
 
 @pytest.mark.parametrize(
     ("body", "content_type", "accept", "wanted"),
     [
-        (b"", CSV, "", (400, "empty_body")),
         (b"1,2,3", CSV, "", (400, "wrong_dimension")),
-        (b"a,b", CSV, "", (400, "wrong_type")),
         (b"1 40:1 0:1", LIBSVM, "", (400, "wrong_dimension")),
-        (b"1 x", LIBSVM, "", (400, "invalid_libsvm")),
-        (b"nonsense", "application/x-recordio-protobuf", "", (400, "invalid_recordio")),
+        (b"[1]", JSON, "", (400, "wrong_dimension")),
+        (b"[", JSON, "", (400, "invalid_json")),
+        (b"a,b", CSV, "", (415, "unreadable_body")),
+        (b"1,2\n3", CSV, "", (415, "unreadable_body")),
+        (b" ", CSV, "", (415, "unreadable_body")),
+        (b"1 x", LIBSVM, "", (415, "unreadable_body")),
+        (b"nonsense", "application/x-recordio-protobuf", "", (415, "unreadable_body")),
         (b"1", "application/x-parquet", "", (415, "unsupported_media_type")),
         (b"1 0:1", LIBSVM, "text/html", (406, "not_acceptable")),
         (b"1 0:1", LIBSVM, LIBSVM, (406, "not_acceptable")),
@@ -119,6 +123,23 @@ def test_bad_requests_are_refused(
     assert refusal(server.post(body, content_type, accept)) == wanted
 
 
+def test_nothing_is_answered_with_nothing(server: Server) -> None:
+    for content_type in (CSV, LIBSVM, ""):
+        answer = server.post(b"", content_type)
+        assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_batch_transform_is_told_how_to_call(server: Server) -> None:
+    told = server.client.get("/execution-parameters").json()
+    assert told["MaxConcurrentTransforms"] >= 1
+    assert {**told, "MaxConcurrentTransforms": 0} == {
+        "MaxConcurrentTransforms": 0,
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": 6,
+    }
+
+
+@pytest.mark.any_graviton
 def test_a_model_that_awss_container_for_arm_left_is_served(
     shared: Shared, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

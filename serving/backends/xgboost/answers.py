@@ -7,6 +7,8 @@ By default an answer is what the model predicts:
     application/jsonlines           {"score": 0.43}, one a line
     application/x-recordio-protobuf a record a row with the label `score`
 
+A body that is not what its type says is 415, as there; one of too many features is 400.
+
 With SAGEMAKER_INFERENCE_OUTPUT it is what that names of KEYS, in each of the four. Numbers are written as
 Python writes a double, of a float32 that the model gave: 0.43861907720565796.
 """
@@ -19,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from serving.codecs import Format, csv, formats, libsvm, recordio
-from serving.codecs.request import Form
-from serving.errors import ModelLoadError
-from serving.signature import Array, Outputs
+from serving.codecs import Decode, Format, csv, formats, libsvm, recordio
+from serving.codecs.request import Decoded, Form
+from serving.errors import BadRequestError, ModelLoadError, UnreadableBodyError, WrongDimensionError
+from serving.signature import Array, Outputs, Signature
 
 ACCEPT = "text/csv"
 SCORE = "score"
@@ -70,18 +72,29 @@ class Answers:
             "application/json": (_json, frozenset()),
             "application/jsonlines": (_json_lines, frozenset()),
         }
+        read: dict[str, Decode] = {
+            "text/libsvm": partial(libsvm.decode, limit=limit),
+            "text/csv": partial(csv.decode, loose=True),
+            "application/x-recordio-protobuf": partial(recordio.decode, limit=limit),
+        }
         usual = {entry.media_type: entry for entry in formats(limit)}
         made = [
-            Format("text/libsvm", partial(libsvm.decode, limit=limit), None, frozenset({"text/x-libsvm", "libsvm"})),
+            Format("text/libsvm", _or_415(read["text/libsvm"]), None, frozenset({"text/x-libsvm", "libsvm"})),
             *(
-                Format(name, usual[name].decode, self._encoder(encode), usual[name].aliases | aliases)
+                Format(
+                    name,
+                    _or_415(read[name]) if name in read else usual[name].decode,
+                    self._encoder(encode),
+                    usual[name].aliases | aliases,
+                )
                 for name, (encode, aliases) in own.items()
             ),
             Format(
-                "application/x-recordio-protobuf", partial(recordio.decode, limit=limit), self._encoder(recordio.encode)
+                "application/x-recordio-protobuf",
+                _or_415(read["application/x-recordio-protobuf"]),
+                self._encoder(recordio.encode),
             ),
         ]
-        made[1] = Format("text/csv", partial(csv.decode, loose=True), made[1].encode, made[1].aliases)
         names = {entry.media_type for entry in made}
         return (*made, *(entry for name, entry in usual.items() if name not in names))
 
@@ -145,6 +158,22 @@ class Answers:
         else:
             lines = [str(row[SCORE]) for row in rows]
         return ("\n".join(lines) + ("\n" if self.ends_lines else "")).encode()
+
+
+def _or_415(decode: Decode) -> Decode:
+    """The decoder with AWS's container's status for bodies that it cannot read; counting features comes after that."""
+
+    def decoded(body: bytes, signature: Signature) -> Decoded:
+        if body.isspace():
+            raise UnreadableBodyError("expected at least one row, got blanks alone")
+        try:
+            return decode(body, signature)
+        except WrongDimensionError:
+            raise
+        except BadRequestError as error:
+            raise UnreadableBodyError(error.message) from error
+
+    return decoded
 
 
 def _field(value: Any) -> str:  # noqa: ANN401 (a number or a list of some)

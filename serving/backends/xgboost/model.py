@@ -25,6 +25,8 @@ class XgboostModel:
     # A tree's depth bounds a row's way through it.
     is_steady = True
     default_accept = ACCEPT
+    # AWS's container's rule.
+    empty_is_nothing = True
 
     def __init__(self, boosters: Sequence[Any], signature: Signature, answers: Answers, notes: tuple[str, ...]) -> None:
         self._boosters = boosters
