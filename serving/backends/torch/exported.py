@@ -1,7 +1,7 @@
 """Programs of torch.export, which say themselves what they take, what they give and what they change."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from serving.signature import Dimension, Signature, TensorSpec
 
 # Operators that call parts of the program as often as values say.
 LOOPS = ("while_loop", "scan", "cond")
+# The kinds of inputs that are the program's own.
+OWN = frozenset({InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR})
 
 
 def load(path: Path) -> Program:
@@ -131,8 +133,32 @@ def _shape(value: Any, names: Mapping[str, str]) -> tuple[Dimension, ...]:  # no
 
 
 def _state(exported: Any) -> str:  # noqa: ANN401 (an ExportedProgram)
-    changed = sorted({*exported.graph_signature.buffers_to_mutate.values()})
-    return f"it changes {', '.join(changed)}" if changed else ""
+    """What of its own it changes, in words; empty for nothing."""
+    signature = exported.graph_signature
+    own = {spec.arg.name: spec.target for spec in signature.input_specs if spec.kind in OWN}
+    changed = {*signature.buffers_to_mutate.values(), *(own.get(root.name) for root in _changed_in_place(exported))}
+    names = sorted(name for name in changed if name)
+    return f"it changes {', '.join(names)}" if names else ""
+
+
+def _changed_in_place(exported: Any) -> Iterator[Any]:  # noqa: ANN401 (of Nodes)
+    """The nodes whose values are changed in place, be it through views of them."""
+    for node in exported.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if node.op == "call_function" and schema is not None and schema.is_mutable:
+            for argument, given in zip(schema.arguments, node.args, strict=False):
+                if argument.is_write and isinstance(given, torch.fx.Node):
+                    yield _root(given)
+
+
+def _root(node: Any) -> Any:  # noqa: ANN401 (a Node)
+    """The node whose memory this one's value is in."""
+    while node.op == "call_function" and node.args and isinstance(node.args[0], torch.fx.Node):
+        schema = getattr(node.target, "_schema", None)
+        if schema is None or not schema.returns or schema.returns[0].alias_info is None:
+            break
+        node = node.args[0]
+    return node
 
 
 def _has_loop(exported: Any) -> bool:  # noqa: ANN401 (an ExportedProgram)

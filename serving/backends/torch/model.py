@@ -14,7 +14,7 @@ from serving.signature import Inputs, Outputs, Signature
 
 # What PyTorch's operators raise for values that they cannot run on (an index outside its table, sizes that do not go
 # together); AssertionError is what the program of torch.export raises for a size outside of its range.
-REJECTIONS = (RuntimeError, IndexError, ValueError, AssertionError)
+REJECTIONS = (RuntimeError, torch.jit.Error, IndexError, ValueError, AssertionError)
 # But for a RuntimeError with one of these in it, which is about memory.
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
 

@@ -20,8 +20,10 @@ from serving.signature import Array, Signature
 
 log = logging.getLogger(__name__)
 
-# A schema's types; further arguments that may be left out are.
-TENSOR, OPTIONAL_TENSOR = "Tensor", "Optional[Tensor]"
+# What a schema calls it.
+TENSOR = "Tensor"
+# What a module raises where it does not run on an example.
+RUNNING = (RuntimeError, torch.jit.Error, IndexError, ValueError, TypeError, AssertionError)
 # Errors of TorchScript hold a whole stack; what is wrong is at one of its ends.
 ERROR_LENGTH = 600
 
@@ -110,10 +112,6 @@ def _tried(
         GOLDEN,
     )
     return likely, Signature(*axes.unknown(likely)), ""
-
-
-# What a module raises where it does not run on an example: TorchScript's own errors are RuntimeErrors.
-RUNNING = (RuntimeError, IndexError, ValueError, TypeError, AssertionError)
 
 
 def _attempt_of(module: Any) -> Callable[[Mapping[str, Example]], Mapping[str, Array] | None]:  # noqa: ANN401

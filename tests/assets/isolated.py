@@ -1,0 +1,27 @@
+"""Programs that run with an interpreter of their own, and what is made once by whoever comes first."""
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from assets.fetch import AssetError
+
+
+def run(command: Sequence[str], failure: str) -> None:
+    """Run a command to its end. Raises AssetError, which begins with `failure`."""
+    # The tests' own PYTHONPATH must not reach the other interpreter.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise AssetError(f"{failure}: {' '.join(command)} failed:\n{done.stderr.strip()}")
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Wait until no other process is inside; the lock goes with the process that holds it."""
+    with lock.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
