@@ -1,28 +1,36 @@
 """The functions that a script may leave out, as AWS's containers have them: by the framework of the model.
 
-scikit-learn's take float32 out of JSON and CSV, as there; PyTorch's take tensors and give arrays; XGBoost's take a
-DMatrix.
+scikit-learn's take float32 out of JSON and CSV, as there; PyTorch's take tensors and give lists of numbers, which JSON,
+CSV and NPY then have as float64; XGBoost's take a DMatrix. Whose they are is told by the model's class; a class of the
+script's own is PyTorch's where that is installed, for then this is the image for it.
 """
 
 import importlib.util
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from serving.contents import TorchContent, torch_content
+from serving.discovery import TORCH_PREFERRED
 from serving.scripts.contract import ScriptError
 from serving.scripts.toolkit import CSV, TEXTS, decode, encode, named
 
 LIBSVM = ("text/libsvm", "text/x-libsvm")
 TORCH_ENDINGS = (".pt", ".pth")
+# The packages that models' classes are looked for in.
+FRAMEWORKS = ("torch", "xgboost.core", "sklearn", "xgboost", "lightgbm")
+# TorchScript's errors hold whole stacks.
+ERROR_LENGTH = 300
 
 
 def model_fn(model_dir: str) -> Any:  # noqa: ANN401 (a TorchScript module)
     """A script without model_fn: the one TorchScript file, as in AWS's PyTorch container. Raises ScriptError."""
-    files = sorted(path for path in Path(model_dir).iterdir() if path.suffix in TORCH_ENDINGS)
-    preferred = [path for path in files if path.name == "model.pt"] or files
-    if len(preferred) != 1 or importlib.util.find_spec("torch") is None:
+    files = sorted(path for path in Path(model_dir).iterdir() if path.is_file() and path.suffix in TORCH_ENDINGS)
+    preferred = [path for path in files if path.name == TORCH_PREFERRED] or files
+    if len(preferred) != 1 or not _has_torch():
         raise ScriptError(
             "It defines no model_fn, and only a single TorchScript file (.pt, .pth) is loaded without one, where "
             f"PyTorch is installed; found {', '.join(path.name for path in files) or 'none'}. Expected: "
@@ -30,26 +38,44 @@ def model_fn(model_dir: str) -> Any:  # noqa: ANN401 (a TorchScript module)
         )
     import torch  # noqa: PLC0415 (an image's own)
 
-    return torch.jit.load(str(preferred[0]), map_location="cpu")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer versions tell programmers to use torch.export
+            return torch.jit.load(str(preferred[0]), map_location="cpu")
+    except RuntimeError as error:
+        content = torch_content(preferred[0])
+        found = "" if content is TorchContent.TORCHSCRIPT else f": it holds {content.value}"
+        raise ScriptError(
+            f"It defines no model_fn, and {preferred[0].name} could not be loaded as TorchScript{found} "
+            f"({' '.join(str(error).split())[:ERROR_LENGTH]}). Expected: what torch.jit.save has written, or "
+            "model_fn(model_dir), which loads the model and returns it."
+        ) from error
 
 
 def input_fn_of(model: Any) -> Callable[[Any, str], Any]:  # noqa: ANN401 (any model)
     """Reads bodies as this model's framework wants them."""
-    kinds = {"torch": _torch_input, "xgboost.core": _xgboost_input}
-    return next((kinds[kind] for kind in kinds if _is_of(model, kind)), _array_input)
+    return {"torch": _torch_input, "xgboost.core": _xgboost_input}.get(_framework(model), _array_input)
 
 
 def predict_fn_of(model: Any) -> Callable[[Any, Any], Any]:  # noqa: ANN401 (any model)
     """Has this model predict."""
-    kinds = {"torch": _torch_predict, "xgboost.core": _xgboost_predict}
-    return next((kinds[kind] for kind in kinds if _is_of(model, kind)), _array_predict)
+    return {"torch": _torch_predict, "xgboost.core": _xgboost_predict}.get(_framework(model), _array_predict)
 
 
 def output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:  # noqa: ANN401 (whatever predict_fn gives)
     """Writes a prediction, a tensor too."""
     if hasattr(prediction, "detach"):
-        prediction = prediction.detach().cpu().numpy()
+        prediction = prediction.detach().cpu().numpy().tolist()
     return encode(prediction, accept)
+
+
+def _framework(model: Any) -> str:  # noqa: ANN401 (any model)
+    known = next((name for name in FRAMEWORKS if _is_of(model, name)), "")
+    return known or ("torch" if _has_torch() else "")
+
+
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
 
 
 def _is_of(model: Any, module: str) -> bool:  # noqa: ANN401 (any model)
@@ -80,11 +106,14 @@ def _torch_input(body: str | bytes, content_type: str) -> Any:  # noqa: ANN401 (
     return torch.from_numpy(_array_input(body, content_type))
 
 
-def _torch_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (a module)
+def _torch_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (whatever the module gives)
+    """As in AWS's container: without gradients, but not in inference mode, for output_fn may work in place."""
     import torch  # noqa: PLC0415 (the model's own)
 
+    if not hasattr(model, "eval"):
+        return model(data)
     model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         return model(data)
 
 
