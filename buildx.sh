@@ -12,12 +12,13 @@ readonly list_format=application/vnd.docker.distribution.manifest.list.v2+json
 # The variant whose images' names do not name it.
 readonly default_variant=full
 
-# An instance pulls the image before it can serve, so its size is start-up time. Measured at 80 MB and 406 MB; a build of
-# more than this has something in it that does not belong there.
+# An instance pulls the image before it can serve, so its size is start-up time. Measured at 80 MB, 406 MB and 217 MB; a build
+# of more than this has something in it that does not belong there.
 size_limit_mb() {
   case $1 in
     onnx) echo 160 ;;
     full) echo 450 ;;
+    pytorch) echo 260 ;;
   esac
 }
 
@@ -52,6 +53,8 @@ Environment:
   BASE_IMAGE         what the image is built on, for both platforms under one name (default: debian:trixie-slim)
   CA_BUNDLE          a file of certificates to trust while packages download, on a network whose proxy needs one; it does
                      not get into the image
+  TORCH_INDEX        for the variant pytorch on linux/amd64: the address of PyTorch's own index of builds for CPUs, which
+                     PyTorch's page "Get Started" tells; PyPI has it for linux/arm64 alone
   BUILDX_BUILDER     Docker's own: which builder to use
 
 Needs Docker with buildx, and on an x86 machine QEMU for the one step of the arm64 build that runs arm64 programs:
@@ -138,6 +141,7 @@ parse() {
   tag=${tag:-$project_version}
   base_image=${BASE_IMAGE:-}
   ca_bundle=${CA_BUNDLE:-}
+  torch_index=${TORCH_INDEX:-}
 }
 
 validate() {
@@ -155,6 +159,10 @@ validate() {
   if [[ $action == --push && $repository != */* ]]; then
     fail "--repository is '$repository', which names no registry to push to: expected one like" \
       "123456789012.dkr.ecr.eu-west-1.amazonaws.com/graviton-serving"
+  fi
+  if [[ $variant == pytorch && $platforms == *amd64* && -z $torch_index ]]; then
+    fail "TORCH_INDEX is empty: expected the address of PyTorch's own index of builds for CPUs, from which linux/amd64" \
+      "takes PyTorch; or build --platform linux/arm64 alone, for which PyPI has it"
   fi
   [[ -z $ca_bundle || -r $ca_bundle ]] ||
     fail "CA_BUNDLE is '$ca_bundle': expected a file of certificates that can be read; unset it if none is needed"
@@ -190,6 +198,7 @@ build() {
   # BuildKit's own name for the time that it stamps on what it makes: the commit's, so that a commit gives one image.
   [[ $commit == unknown ]] || command+=(--build-arg "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "${commit%-dirty}")")
   [[ -z $base_image ]] || command+=(--build-arg "BASE_IMAGE=$base_image")
+  [[ -z $torch_index ]] || command+=(--build-arg "TORCH_INDEX=$torch_index")
   [[ -z $ca_bundle ]] || command+=(--secret "id=ca,src=$ca_bundle")
   run "${command[@]}" . || fail "the build for $1 failed: the cause is above. 'exec format error' means that this machine" \
     "cannot run that platform's programs: see the end of --help"
