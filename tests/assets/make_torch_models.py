@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 import torch_modules as modules
 from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -40,6 +41,7 @@ def main() -> None:
     torch.export.save(exported, place("efficientnet-exported", "model.pt2"))
     products = modules.Products().eval()
     torch.jit.trace(products, torch.zeros(2, 258)).save(place("products", "model.pt"))
+    np.save(folder / "products" / "weight.npy", products.layer.weight.detach().numpy())
     torch.save(products.state_dict(), place("weights", "model.pt"))
     torch.jit.script(modules.Counter().eval()).save(place("counter", "model.pt"))
 
