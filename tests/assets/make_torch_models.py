@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-import torch_modules as modules
+import torch_modules as modules  # type: ignore[import-not-found]  # beside this file
 from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 # The tracer takes an axis of length 1 for a constant.
