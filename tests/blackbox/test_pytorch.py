@@ -28,7 +28,9 @@ TOLERANCE, BF16_TOLERANCE = 0.02, 0.5
 # One product of 258 terms: right to some 1e-6 in float32, to some 1e-3 in bf16.
 FLOAT32_LIMIT, BF16_RANGE = 1e-5, (1e-4, 1e-2)
 # An emulated run of the classifier takes seconds.
-EMULATED_PICTURES = 3
+EMULATED_PICTURES = 2
+# PyTorch's import and the trial of a module's axes are some of the slowest things to emulate.
+READY_SECONDS = 480
 # OpenMP's threads wait for each other by spinning, which on a busy machine, and emulated, takes longer than the work.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 NAMES = [name for name in TARGETS if name != "amd64" or os.environ.get("TORCH_INDEX")]
@@ -53,7 +55,7 @@ def start(torch_target: Target) -> Iterator[Start]:
 
     def started(folder: Path, **environment: str) -> Server:
         servers.append(torch_target.start(folder, ONE_THREAD | environment))
-        return servers[-1].until_ready()
+        return servers[-1].until_ready(READY_SECONDS)
 
     yield started
     for server in servers:
@@ -79,6 +81,8 @@ def bf16(target: Target) -> Mapping[str, str]:
 def test_a_real_classifier_gets_pictures_right(
     torch_target: Target, start: Start, models: Path, pictures: list[Picture], kind: str
 ) -> None:
+    if kind == "efficientnet-exported" and torch_target.has_arm_bf16:
+        pytest.skip("what loads it is Python's, the same on both processors, and takes a minute under emulation")
     server = start(models / kind, **bf16(torch_target))
     seen = pictures[:EMULATED_PICTURES] if torch_target.emulated else pictures
     expected = logits(needed(efficientnet_onnx), seen)
@@ -106,6 +110,8 @@ def deviation(server: Server, weight: np.ndarray) -> float:
 def test_bf16_shows_in_the_numbers_exactly_where_the_processor_has_it(
     torch_target: Target, start: Start, models: Path
 ) -> None:
+    if torch_target.emulated and not torch_target.has_arm_bf16:
+        pytest.skip("float32 on this processor is what the classifier's answers show")
     weight = np.load(models / "products" / "weight.npy")
     server = start(models / "products")
     found = deviation(server, weight)
