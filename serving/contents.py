@@ -106,7 +106,7 @@ def torch_content(path: Path) -> TorchContent:
             return _torch_archive(archive)
     except (zipfile.BadZipFile, zlib.error):
         return TorchContent.BROKEN
-    except (OSError, ValueError, IndexError):
+    except (OSError, RuntimeError, ValueError, IndexError):  # RuntimeError: a zip that is encrypted
         return TorchContent.OTHER
 
 
