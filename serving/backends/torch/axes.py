@@ -9,8 +9,6 @@ from serving.signature import Array, Dimension, TensorSpec
 
 # The first axis of all inputs and outputs, where it is free.
 BATCH = "batch"
-# How many rows are tried besides those of the example.
-OTHER_ROWS = (1, 3)
 # By how much another axis is made longer: enough for a picture that is too large for its classifier's weights to be so
 # after five halvings, and a multiple of what networks that halve and double need.
 LONGER = 32
@@ -40,9 +38,6 @@ def specs(
     base: Mapping[str, Example], outputs: Mapping[str, Array], attempt: Attempt
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The inputs and outputs of a module that runs on the example `base` and gives `outputs`."""
-    lone = _with_one_row(base)
-    if lone and (given := attempt(lone)) is not None:
-        base, outputs = lone, given  # which costs less to vary
     shapes: dict[str, list[Dimension]] = {name: list(example.shape) for name, example in base.items()}
     tries: list[Try] = []
     for dimension, axes, sizes in _candidates(base):
@@ -72,7 +67,7 @@ def _candidates(base: Mapping[str, Example]) -> Iterator[tuple[str, list[Axis], 
         axes = [Axis(name, 0) for name in base]
         rows = {example.shape[0] for example in base.values()}
         if len(rows) == 1:
-            yield BATCH, axes, tuple(size for size in OTHER_ROWS if size not in rows)
+            yield BATCH, axes, (2,) if rows == {1} else (1, max(rows) + 1)
     every = [Axis(name, number) for name, one in base.items() for number in range(len(one.shape)) if number]
     for axis in every:
         yield f"{axis.name}.{axis.number}", [axis], (_size(base, axis) + LONGER,)
@@ -83,8 +78,8 @@ def _candidates(base: Mapping[str, Example]) -> Iterator[tuple[str, list[Axis], 
             yield f"{first.name}.{first.number}", together, (_size(base, first) + LONGER,)
 
 
-def _with_one_row(base: Mapping[str, Example]) -> dict[str, Example]:
-    """The example with one row; empty where its inputs do not have rows in common."""
+def with_one_row(base: Mapping[str, Example]) -> dict[str, Example]:
+    """The example with one row, which costs the least to try; empty where its inputs do not have rows in common."""
     if len({example.shape[:1] for example in base.values()}) != 1 or not all(one.shape for one in base.values()):
         return {}
     return {name: example.with_axis(0, 1) for name, example in base.items()}

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def _tried(
     """The example that it runs on, the signature that follows, and what speaks against running calls together."""
     attempt = _attempt_of(module)
     failures: list[str] = []
-    for base in examples(module, path, places, names):
+    for base in _smallest_first(examples(module, path, places, names)):
         try:
             first = _run(module, base)
         except RUNNING as error:
@@ -112,6 +112,14 @@ def _tried(
         GOLDEN,
     )
     return likely, Signature(*axes.unknown(likely)), ""
+
+
+def _smallest_first(given: Iterable[dict[str, Example]]) -> Iterator[dict[str, Example]]:
+    for example in given:
+        if lone := axes.with_one_row(example):
+            yield lone
+        if lone != example:
+            yield example
 
 
 def _attempt_of(module: Any) -> Callable[[Mapping[str, Example]], Mapping[str, Array] | None]:  # noqa: ANN401
