@@ -49,6 +49,7 @@ lock: $(VENV)/test.stamp ## compile the locked requirement sets anew from pyproj
 	$(BIN)/python -m pip --disable-pip-version-check --quiet install uv
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx $(COMPILE) -o container/requirements-onnx.txt
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra tensorflow --extra sklearn --extra xgboost --extra lightgbm --extra s3 -c container/requirements-onnx.txt $(COMPILE) -o container/requirements-full.txt
+	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra pytorch --extra s3 -c container/requirements-full.txt $(COMPILE) -o container/requirements-pytorch.txt
 	$(BIN)/uv pip compile pyproject.toml --extra scripts --extra onnx --extra tensorflow --extra sklearn --extra xgboost --extra lightgbm --extra s3 --group test -c container/requirements-full.txt $(COMPILE) -o tests/requirements.txt
 	$(BIN)/uv pip compile tests/assets/requirements-sdk3.in --no-deps $(COMPILE) -o tests/assets/requirements-sdk3.txt
 	$(BIN)/uv pip compile tests/assets/requirements-sdk2.in $(COMPILE) -o tests/assets/requirements-sdk2.txt

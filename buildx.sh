@@ -58,6 +58,8 @@ Environment:
   BASE_IMAGE         what the image is built on, for both platforms under one name (default: debian:trixie-slim)
   CA_BUNDLE          a file of certificates to trust while packages download, on a network whose proxy needs one; it does
                      not get into the image
+  TORCH_INDEX        for the variant pytorch on linux/amd64: the address of PyTorch's own index of builds for CPUs, which
+                     PyTorch's page "Get Started" tells; PyPI has it for linux/arm64 alone
   BUILDX_BUILDER     Docker's own: which builder to use, of any kind
   PYTHON             Python 3.11 or newer, which asks ECR (default: .venv/bin/python, which has boto3 after 'make venv', or
                      python3; without boto3 the aws command is used)
@@ -153,6 +155,7 @@ parse() {
   tag=${tag:-$project_version}
   base_image=${BASE_IMAGE:-}
   ca_bundle=${CA_BUNDLE:-}
+  torch_index=${TORCH_INDEX:-}
 }
 
 validate() {
@@ -177,6 +180,10 @@ validate() {
   fi
   [[ -z $sign_key || $action == --push ]] || fail "--sign-key is for --push: what is signed are the digests in the registry"
   [[ -z $sign_key ]] || try_key
+  if [[ $variant == pytorch && $platforms == *amd64* && -z $torch_index ]]; then
+    fail "TORCH_INDEX is empty: expected the address of PyTorch's own index of builds for CPUs, from which linux/amd64" \
+      "takes PyTorch; or build --platform linux/arm64 alone, for which PyPI has it"
+  fi
   [[ -z $ca_bundle || -r $ca_bundle ]] ||
     fail "CA_BUNDLE is '$ca_bundle': expected a file of certificates that can be read; unset it if none is needed"
   if ((!dry_run)); then
@@ -226,6 +233,7 @@ build() {
   # BuildKit's own name for the time that it stamps on what it makes: the commit's, so that a commit gives one image.
   [[ $commit == unknown ]] || command+=(--build-arg "SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "${commit%-dirty}")")
   [[ -z $base_image ]] || command+=(--build-arg "BASE_IMAGE=$base_image")
+  [[ -z $torch_index ]] || command+=(--build-arg "TORCH_INDEX=$torch_index")
   [[ -z $ca_bundle ]] || command+=(--secret "id=ca,src=$ca_bundle")
   run "${command[@]}" . || fail "the build for $1 failed: the cause is above. 'exec format error' means that this machine" \
     "cannot run that platform's programs: see the end of --help"

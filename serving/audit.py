@@ -29,7 +29,7 @@ VERBOSE = {"ONEDNN_VERBOSE": "1", "DNNL_VERBOSE": "1"}
 PRINTED, COMPLAINTS = "stdout", "stderr"
 # A run that takes longer is announced, lest it seem to hang.
 PATIENCE_SECONDS = 3.0
-REST = {"onnx": "ONNX Runtime itself"}
+REST = {"onnx": "ONNX Runtime itself", "pytorch": "PyTorch and the rest"}
 OTHER_REST = "Eigen and the rest"
 COLUMNS = ("operation", "implementation", "dtype", "bf16", "calls", "ms", "share")
 

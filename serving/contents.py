@@ -6,13 +6,17 @@ that of the object.
 
 import bz2
 import gzip
+import io
 import lzma
 import pickletools
 import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # The module of a pickled Booster; that of XGBoost's estimators is another, and scikit-learn serves those.
 XGBOOST_MODULE = "xgboost.core"
@@ -41,6 +45,24 @@ COMPRESSED: Mapping[bytes, Callable[[Path], Any]] = {
 ZLIB = b"\x78"
 # Modules whose names come before that of the object's class: they only say how it is made.
 MAKERS = frozenset({"copyreg", "copy_reg", "builtins", "__builtin__", "collections", "numpy", "joblib"})
+# The same of PyTorch's pickles, whose tensors are in no class of a module's.
+TORCH_MAKERS = frozenset({"torch", "torch._utils", "torch._tensor", "torch.serialization", "torch.storage"})
+# How torch.save began before version 1.6: a pickle of this number, then two more, then that of the object.
+TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+PICKLES_BEFORE = 3
+ZIP = b"PK\x03\x04"
+
+
+class TorchContent(Enum):
+    """What PyTorch's files hold, whatever their endings say: they are zip files, told apart by what is in them."""
+
+    TORCHSCRIPT = "a TorchScript module"
+    EXPORTED = "a program of torch.export"
+    COMPILED = "a program that AOTInductor has compiled for one processor"
+    WEIGHTS = "weights without the module that they belong to (a state_dict)"
+    MODULE = "a pickled module, which is loaded by the classes of the code that made it"
+    BROKEN = "an archive that is cut off or damaged"
+    OTHER = "no file of PyTorch's"
 
 
 def is_pickle(content: bytes) -> bool:
@@ -91,6 +113,55 @@ def pickled_module(path: Path) -> str:
     except (ValueError, IndexError):
         pass  # no pickle, or cut off; who loads it says what is wrong
     return ""
+
+
+def torch_content(path: Path) -> TorchContent:
+    """What a `.pt`, `.pth` or `.pt2` file holds."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(PREFIX_BYTES)
+        if not beginning.startswith(ZIP):
+            return _torch_legacy(beginning)
+        with zipfile.ZipFile(path) as archive:
+            return _torch_archive(archive)
+    except (zipfile.BadZipFile, zlib.error):
+        return TorchContent.BROKEN
+    except (OSError, RuntimeError, ValueError, IndexError):  # RuntimeError: a zip that is encrypted
+        return TorchContent.OTHER
+
+
+def _torch_archive(archive: zipfile.ZipFile) -> TorchContent:
+    # All of a file's records are in one folder, whose name counts for nothing.
+    inside = {name.partition("/")[2]: name for name in archive.namelist()}
+    if "constants.pkl" in inside:
+        return TorchContent.TORCHSCRIPT
+    # PyTorch 2.8 and later; the versions before. An AOTInductor package has no program beside what is compiled.
+    if any(name.startswith("models/") for name in inside) or "serialized_exported_program.json" in archive.namelist():
+        return TorchContent.EXPORTED
+    if any("aotinductor/" in name for name in inside):
+        return TorchContent.COMPILED
+    if "data.pkl" not in inside:
+        return TorchContent.OTHER
+    with archive.open(inside["data.pkl"]) as pickle:
+        return _torch_pickle(pickle.read(PREFIX_BYTES))
+
+
+def _torch_legacy(beginning: bytes) -> TorchContent:
+    if not beginning.startswith(TORCH_LEGACY):
+        return TorchContent.OTHER
+    stream: BinaryIO = io.BytesIO(beginning)
+    for _ in range(PICKLES_BEFORE):
+        list(pickletools.genops(stream))
+    return _torch_pickle(stream.read())
+
+
+def _torch_pickle(pickle: bytes) -> TorchContent:
+    try:
+        names = (name for name in _modules(pickle) if name.partition(".")[0] not in MAKERS)
+        made = list(islice(names, 1))
+    except (ValueError, IndexError):
+        made = []  # cut off before it has named any: a long list of keys
+    return TorchContent.WEIGHTS if not made or made[0] in TORCH_MAKERS else TorchContent.MODULE
 
 
 def _beginning(path: Path) -> bytes:

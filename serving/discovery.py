@@ -5,11 +5,20 @@ have several versions, and several models with names of their own, as AWS's Tens
 serves them all and lets each request choose.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.contents import PICKLES, XGBOOST_MODULE, is_lightgbm, is_xgboost, is_xgboost_json, pickled_module
+from serving.contents import (
+    PICKLES,
+    XGBOOST_MODULE,
+    TorchContent,
+    is_lightgbm,
+    is_xgboost,
+    is_xgboost_json,
+    pickled_module,
+    torch_content,
+)
 from serving.errors import ModelLoadError
 
 SAVED_MODEL = "saved_model.pb"
@@ -18,6 +27,10 @@ FILES: Mapping[str, str] = {".onnx": "onnx", ".keras": "tensorflow", ".h5": "ten
 # What AWS's XGBoost container leaves, perhaps with a number behind it for each model of a cross-validation.
 XGBOOST_NAME = "xgboost-model"
 XGBOOST_ENDINGS = frozenset({".ubj", ".bst"})
+# PyTorch's files, and what of them is a model by itself; of several AWS's PyTorch container takes this one.
+TORCH_ENDINGS = (".pt2", ".pt", ".pth")
+TORCH_PROGRAMS = frozenset({TorchContent.TORCHSCRIPT, TorchContent.EXPORTED})
+TORCH_PREFERRED = "model.pt"
 # SavedModels are folders, named by their version at any depth, as AWS's TensorFlow Serving container finds
 # them. `**` follows no links to folders; the others do.
 SAVED_MODELS = (SAVED_MODEL, f"*/{SAVED_MODEL}", f"*/*/{SAVED_MODEL}", f"**/{SAVED_MODEL}")
@@ -32,7 +45,7 @@ LISTED = 20
 EXPECTED = (
     "Expected: exactly one .onnx file (with its external data files beside it), .keras, .h5, .skops, .joblib or .pkl "
     "file, at the top or one folder down, or XGBoost's models (xgboost-model, .ubj, .json), or a "
-    "LightGBM text model (.txt), or one TensorFlow "
+    "LightGBM text model (.txt), or PyTorch's TorchScript (.pt, .pth) or exported program (.pt2), or one TensorFlow "
     "SavedModel: saved_model.pb at the top or in folders named by their versions (MODEL/VERSION/saved_model.pb, of "
     "which there may be several)."
 )
@@ -72,7 +85,7 @@ def find_models(directory: Path, default: str = "") -> tuple[FoundModel, ...]:
             "(docker run -v DIR:/opt/ml/model:ro), or set SERVING_MODEL_DIR."
         )
     try:
-        found = [*_files(directory), *_saved_models(directory)] or [
+        found = [*_files(directory), *_torch_programs(directory), *_saved_models(directory)] or [
             *_ensemble(list(_boosters(directory))),
             *_texts(directory),
         ]
@@ -81,6 +94,7 @@ def find_models(directory: Path, default: str = "") -> tuple[FoundModel, ...]:
         # AWS's XGBoost container takes whatever is in the archive for its model, so its users name it as they like.
         found = found or _ensemble([FoundModel("xgboost", path) for path in _of_any_name(directory)])
         if not found:
+            _refuse_torch(directory)
             raise ModelLoadError(
                 f"No model was found in {directory}, which holds {_listing(directory)}. {EXPECTED} On SageMaker, "
                 "check that ModelDataUrl names a .tar.gz made from inside the model's folder "
@@ -118,6 +132,33 @@ def _files(directory: Path) -> Iterable[FoundModel]:
         for path in _ending(ending, directory):
             if not path.name.endswith(WEIGHTS_ALONE):
                 yield FoundModel(framework, path)
+
+
+def _torch_files(directory: Path) -> Iterator[Path]:
+    for ending in TORCH_ENDINGS:
+        yield from _ending(ending, directory)
+
+
+def _torch_programs(directory: Path) -> Iterator[FoundModel]:
+    """TorchScript's and torch.export's files; beside one, a file of weights is something else of its user's."""
+    found = [path for path in _torch_files(directory) if torch_content(path) in TORCH_PROGRAMS]
+    preferred = directory / TORCH_PREFERRED
+    yield from (FoundModel("pytorch", path) for path in ([preferred] if preferred in found else found))
+
+
+def _refuse_torch(directory: Path) -> None:
+    """Say of the first of PyTorch's files, where there is nothing else, why it is no model. Raises ModelLoadError."""
+    for path in _torch_files(directory):
+        content = torch_content(path)
+        if content is TorchContent.OTHER:
+            continue
+        raise ModelLoadError(
+            f"{path} holds {content.value}. Expected: a module with its code, as TorchScript "
+            "(torch.jit.trace(module.eval(), example).save('model.pt')) or as a program of torch.export "
+            "(torch.export.save(torch.export.export(module.eval(), (example,)), 'model.pt2')). Or add a script to the "
+            "archive, code/inference.py, whose model_fn(model_dir) makes the module, loads this file into it and "
+            "returns it."
+        )
 
 
 def _texts(directory: Path) -> Iterable[FoundModel]:

@@ -32,7 +32,8 @@ class TensorSpec:
     `dtype` is numpy's name for the element type, or "string" (held in object arrays of `str`). `kind` is
     "maps" for a sequence of one dict a row (what a classifier's ZipMap gives), "other" for any further
     sequence, map or optional; their `shape` is empty and their `dtype` the runtime's own description.
-    `any_rank` is an input that takes any number of dimensions; its `shape` is empty.
+    `any_rank` is an input that takes any number of dimensions; its `shape` is empty. `usual` is the whole shape of an
+    input as the model was made for it, where that is known; empty where not.
     """
 
     name: str
@@ -40,6 +41,7 @@ class TensorSpec:
     shape: tuple[Dimension, ...]
     kind: Kind = "tensor"
     any_rank: bool = False
+    usual: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:

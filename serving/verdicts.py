@@ -72,6 +72,8 @@ def _onnx_fallbacks(kernels: Sequence[Kernel], circumstances: Circumstances) -> 
 
 def _without_onednn(kernels: Sequence[Kernel], circumstances: Circumstances) -> Fallback:
     """No convolution and no matrix product ran on oneDNN."""
+    if circumstances.framework == "pytorch":
+        return Fallback("no convolution or matrix product ran on oneDNN: if the model has any, on a BLAS", NO_CURE)
     if circumstances.environment.get(ONEDNN_SWITCH, "").lower() in SWITCHED_OFF:
         return Fallback("oneDNN is off: everything ran on Eigen", f"remove {ONEDNN_SWITCH}=0 from the environment")
     if all(kernel.operation == EIGENS_PRODUCT for kernel in kernels):
@@ -80,7 +82,9 @@ def _without_onednn(kernels: Sequence[Kernel], circumstances: Circumstances) -> 
 
 
 def _onednn_fallbacks(kernels: Sequence[Kernel], circumstances: Circumstances) -> Iterator[Fallback]:
-    frozen = circumstances.environment.get(FROZEN_WEIGHTS, "").lower() in ("1", "true")
+    # Which TensorFlow alone reads.
+    frozen = circumstances.framework == "pytorch"
+    frozen = frozen or circumstances.environment.get(FROZEN_WEIGHTS, "").lower() in ("1", "true")
     freeze = NO_CURE if frozen else f"{FROZEN_WEIGHTS}=1: weights that cannot change are laid out as ACL needs them"
     for kernel in kernels:
         if kernel.is_reference:

@@ -12,7 +12,7 @@ from time import monotonic
 
 import numpy as np
 
-from serving.backends import Model
+from serving.backends import Model, state_of
 from serving.batch import join, split
 from serving.errors import ServingError
 from serving.signature import STRING, Array, Dimension, Inputs, Outputs, Signature, TensorSpec, Value
@@ -61,6 +61,10 @@ def warm_up(model: Model, max_rows: int, seconds: float = SECONDS) -> WarmUp:
     and only keeps requests apart.
     """
     started = monotonic()
+    if state := state_of(model):
+        # Not even run: the first request must find it as it was loaded.
+        reason = f"the model keeps something between calls ({state})"
+        return WarmUp(max_rows=1, reason=reason, rows=(), seconds=monotonic() - started)
     try:
         free = free_size(model)
     except ServingError:
@@ -105,12 +109,17 @@ def _larger_batches(model: Model, free: int, max_rows: int, deadline: float) -> 
 def synthesise(signature: Signature, rows: int, free: int, seed: int = 0) -> Inputs:
     """Valid inputs of `rows` rows: numbers in [0, 1), integers 0 and 1 (which index any table), text.
 
-    Free axes but the first get the size `free`, unless they bear a first one's name. An input of any shape
-    has rows of `free` values, or of one where that is NO_AXIS. Equal arguments give equal values.
+    Free axes but the first get the size that is usual for them, else the size `free`, unless they bear a first one's
+    name. An input of any shape has rows of `free` values, or of one where that is NO_AXIS. Equal arguments give equal
+    values.
     """
     random = np.random.default_rng(seed)
     first = {spec.shape[0] for spec in signature.inputs if spec.shape}
-    sizes = {name: rows if name in first else free for spec in signature.inputs for name in spec.shape}
+    sizes = {
+        name: rows if name in first else spec.usual[axis] if spec.usual else free
+        for spec in signature.inputs
+        for axis, name in enumerate(spec.shape)
+    }
     any_shape = (rows,) if free == NO_AXIS else (rows, free)
     return {
         spec.name: _values(spec, any_shape if spec.any_rank else _sized(spec.shape, sizes), random)

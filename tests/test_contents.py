@@ -2,6 +2,7 @@
 
 import pickle
 import pickletools
+import zipfile
 from pathlib import Path
 
 import joblib
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from assets import sklearn_models
 from harness.targets import ROOT
 from properties import THOROUGH
-from serving.contents import is_xgboost, pickled_module
+from serving.contents import TORCH_LEGACY, TorchContent, is_xgboost, pickled_module, torch_content
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -77,3 +78,49 @@ def test_nothing_else_is(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "what").write_bytes(content)
     assert not is_xgboost(tmp_path / "what")
     assert not is_xgboost(tmp_path / "gone")
+
+
+def torch_file(path: Path, *records: str, pickle: bytes = b"") -> Path:
+    """A zip as PyTorch writes them; its real files are in tests/pytorch."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for record in records:
+            archive.writestr(record, b"")
+        if pickle:
+            archive.writestr("m/data.pkl", pickle)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("records", "pickle", "content"),
+    [
+        (("m/constants.pkl", "m/code/__torch__.py"), b"\x80\x02.", TorchContent.TORCHSCRIPT),
+        (("m/archive_format", "m/models/model.json"), b"", TorchContent.EXPORTED),
+        (("serialized_exported_program.json", "version"), b"", TorchContent.EXPORTED),
+        (("m/data/aotinductor/model/m.so",), b"", TorchContent.COMPILED),
+        (("m/version",), b"\x80\x02ccollections\nOrderedDict\n", TorchContent.WEIGHTS),
+        (("m/version",), b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n", TorchContent.WEIGHTS),
+        (("m/version",), b"\x80\x02}q\x00X\x05\x00\x00\x00epoch", TorchContent.WEIGHTS),
+        (("m/version",), b"\x80\x02ctorch.nn.modules.linear\nLinear\n", TorchContent.MODULE),
+        (("m/version",), b"\x80\x02c__main__\nNet\n", TorchContent.MODULE),
+        (("m/readme.txt",), b"", TorchContent.OTHER),
+    ],
+)
+def test_pytorchs_files_are_told_apart(
+    tmp_path: Path, records: tuple[str, ...], pickle: bytes, content: TorchContent
+) -> None:
+    assert torch_content(torch_file(tmp_path / "model.pt", *records, pickle=pickle)) is content
+
+
+def test_a_file_of_pytorchs_that_is_cut_off_is_told(tmp_path: Path) -> None:
+    path = torch_file(tmp_path / "model.pt", "m/constants.pkl")
+    path.write_bytes(path.read_bytes()[:-10])
+    assert torch_content(path) is TorchContent.BROKEN
+
+
+@given(st.binary(max_size=200))
+@THOROUGH
+def test_any_file_can_be_taken_for_one_of_pytorchs(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.pt"
+    for beginning in (b"", b"PK\x03\x04", TORCH_LEGACY):
+        path.write_bytes(beginning + content)
+        assert torch_content(path) in TorchContent

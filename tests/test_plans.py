@@ -275,3 +275,50 @@ def test_any_machine_and_environment_make_a_plan(
     assert made.lanes >= 1
     assert made.bf16 <= processor.has_arm_bf16
     assert not made.environment.keys() & {name for name, value in environment.items() if value}
+
+
+def torch_plan(
+    processor: Processor = GRAVITON3, settings: Settings | None = None, environment: Mapping[str, str] | None = None
+) -> Plan:
+    return make_plan("pytorch", processor, FEW_CORES, settings or Settings(), environment or {})
+
+
+def test_pytorchs_environment_on_graviton() -> None:
+    made = torch_plan()
+    assert made.environment == {
+        "OMP_NUM_THREADS": "4",
+        "OPENBLAS_NUM_THREADS": "4",
+        "LRU_CACHE_CAPACITY": "1024",
+        "THP_MEM_ALLOC_ENABLE": "1",
+        "DNNL_DEFAULT_FPMATH_MODE": "BF16",
+        "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    }
+    assert (made.bf16, made.bf16_on_trial) == (True, True)
+    assert made.bf16_variables.keys() == {"DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE"}
+    assert made.with_bf16(on=False, reason="tried").environment.keys() & made.bf16_variables.keys() == set()
+    assert {entry.name for entry in made.choices} >= {"inter-op threads", "memory format", *made.environment}
+    assert all(entry.reason for entry in made.choices)
+
+
+@pytest.mark.parametrize("processor", [one for one in EVERY if one is not GRAVITON3])
+def test_pytorch_computes_in_float32_without_arms_bf16(processor: Processor) -> None:
+    made = torch_plan(processor)
+    assert not made.bf16
+    assert not made.bf16_variables
+    assert ("THP_MEM_ALLOC_ENABLE" in made.environment) is (processor.architecture == "aarch64")
+
+
+def test_pytorchs_bf16_is_the_users_to_choose() -> None:
+    assert not torch_plan(settings=Settings(fpmath="bf16")).bf16_on_trial
+    assert torch_plan(settings=Settings(fpmath="bf16")).environment["DNNL_DEFAULT_FPMATH_MODE"] == "BF16"
+    assert not torch_plan(settings=Settings(fpmath="strict")).bf16
+    kept = torch_plan(environment={"DNNL_DEFAULT_FPMATH_MODE": "STRICT", "LRU_CACHE_CAPACITY": "16"})
+    assert not kept.bf16
+    assert kept.environment.keys() & {"DNNL_DEFAULT_FPMATH_MODE", "LRU_CACHE_CAPACITY"} == set()
+    assert choice(kept, "LRU_CACHE_CAPACITY") == ("16", "set in the environment already, kept")
+
+
+def test_pytorchs_threads_are_those_that_are_set() -> None:
+    made = torch_plan(environment={"OMP_NUM_THREADS": "2"})
+    assert made.threads == 2
+    assert made.environment["OPENBLAS_NUM_THREADS"] == "2"

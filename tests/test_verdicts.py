@@ -103,3 +103,11 @@ def test_what_falls_short_is_told(
 
 def test_every_expectation_says_what_it_means() -> None:
     assert all(meaning for meaning, _ in EXPECTATIONS.values())
+
+
+def test_pytorch_has_no_use_for_tensorflows_cures() -> None:
+    pytorch = replace(TENSORFLOW, framework="pytorch")
+    assert cures((ACL,), pytorch) == []
+    assert cures((REFERENCE,), replace(pytorch, environment={}))[0].endswith("no other kernel for this case")
+    assert "on a BLAS" in cures((), pytorch)[0]
+    assert cures((ran("matmul", "gemm:acl"),), replace(pytorch, environment={}))[0].endswith("_FPMATH_MODE=BF16")

@@ -206,3 +206,24 @@ def test_several_inputs_have_equal_rows_and_different_values() -> None:
     assert inputs["b"].shape == (5, 2)
     both = synthesise(taking(spec("a"), spec("b")), 5, 4)
     assert both["a"].tolist() != both["b"].tolist()
+
+
+def test_free_axes_get_the_sizes_that_are_usual_for_them() -> None:
+    picture = TensorSpec("x", "float32", ("batch", 3, "x.2", "x.3"), usual=(1, 3, 24, 32))
+    other = TensorSpec("y", "float32", ("batch", "y.1"))
+    made = synthesise(Signature((picture, other), ()), rows=2, free=8)
+    assert {name: array.shape for name, array in made.items()} == {"x": (2, 3, 24, 32), "y": (2, 8)}
+
+
+class Keeping(Recorder):
+    """Says that it keeps something between calls."""
+
+    state = "it counts them"
+
+
+def test_a_model_that_keeps_something_between_calls_is_not_even_run() -> None:
+    model = Keeping(identity)
+    warmed = warm_up(model, 8)
+    assert model.asked == []
+    assert not warmed.joins
+    assert "it counts them" in warmed.reason

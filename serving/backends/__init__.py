@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MODULES: Mapping[str, str] = {
     "lightgbm": "serving.backends.lightgbm",
     "onnx": "serving.backends.onnx",
+    "pytorch": "serving.backends.torch",
     "scikit-learn": "serving.backends.sklearn",
     "tensorflow": "serving.backends.tensorflow",
     "xgboost": "serving.backends.xgboost",
@@ -76,6 +77,21 @@ class Noted(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences for the operator, each on one line."""
         ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A model that may keep something from one call to the next, so that whose answers depend on whose calls."""
+
+    @property
+    def state(self) -> str:
+        """What it keeps, in words; empty for nothing."""
+        ...
+
+
+def state_of(model: Model) -> str:
+    """What a model keeps between calls; mostly nothing, which is empty."""
+    return model.state if isinstance(model, Stateful) else ""
 
 
 def notes_of(model: Model) -> tuple[str, ...]:

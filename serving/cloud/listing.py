@@ -1,12 +1,13 @@
 """What is in a `model.tar.gz`, and which backend would take it, told by its files' names and beginnings."""
 
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from serving.discovery import find_models
+from serving.discovery import TORCH_ENDINGS, find_models
 from serving.errors import ModelLoadError
 from serving.scripts import found as scripts
 
@@ -53,7 +54,8 @@ def _files(archive: tarfile.TarFile, source: str) -> Iterator[tuple[str, IO[byte
 
 def framework_of(files: Iterable[tuple[str, IO[bytes]]], source: str) -> str:
     """What serves an archive of these files, a framework or a script that loads the model. Raises ArchiveError."""
-    # The server's own discovery decides, over the files' beginnings: it looks at names and at no more than these.
+    # The server's own discovery decides, over the files' beginnings: it looks at names and at no more than these, but
+    # for PyTorch's, which are zip files, and those have their table at the end.
     with tempfile.TemporaryDirectory(prefix="listing-") as folder:
         root = Path(folder)
         names = []
@@ -65,7 +67,10 @@ def framework_of(files: Iterable[tuple[str, IO[bytes]]], source: str) -> str:
             try:
                 path = root / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(beginning)
+                with path.open("wb") as copy:
+                    copy.write(beginning)
+                    if beginning and path.suffix in TORCH_ENDINGS:
+                        shutil.copyfileobj(content, copy)
             except (OSError, ValueError) as error:
                 what = str(error).replace(folder, "the archive")
                 raise ArchiveError(f"{source} holds names that no disk takes: {what}. Make it again.") from error

@@ -9,7 +9,7 @@ has set is kept, and the plan follows it and says so.
 from collections.abc import Mapping
 
 from serving.budget import Budget
-from serving.plans import onnx, openmp, tensorflow
+from serving.plans import onnx, openmp, tensorflow, torch
 from serving.plans.plan import Choice, Plan
 from serving.processor import Processor
 from serving.settings import Settings
@@ -29,5 +29,5 @@ def make_plan(
     """Decide everything; `environment` is the process's, as the user set it."""
     if framework in OPENMP:
         return openmp.plan(framework, budget, settings, environment)
-    planner = tensorflow.plan if framework == "tensorflow" else onnx.plan
-    return planner(processor, budget, settings, environment)
+    planners = {"tensorflow": tensorflow.plan, "pytorch": torch.plan, "onnx": onnx.plan}
+    return planners[framework](processor, budget, settings, environment)

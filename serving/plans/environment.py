@@ -65,3 +65,18 @@ def unless_set(wanted: Iterable[Wanted], environment: Mapping[str, str]) -> tupl
             variables[name] = value
             choices.append(Choice(name, value, reason))
     return variables, choices
+
+
+def fpmath_variables(
+    settings: Settings, environment: Mapping[str, str], *, bf16: bool
+) -> tuple[dict[str, str], list[Choice]]:
+    """The mode of oneDNN. What is set already is kept, unless SERVING_FPMATH asks for something else by name."""
+    is_set = any(environment.get(name) for name in FPMATH_VARIABLES)
+    if settings.fpmath == "auto" and is_set:
+        kept = [name for name in FPMATH_VARIABLES if environment.get(name)]
+        return {}, [Choice(name, environment[name], "set in the environment already, kept") for name in kept]
+    if not bf16 and not is_set:
+        return {}, []  # oneDNN's default is strict
+    mode = "BF16" if bf16 else "STRICT"
+    reason = f"SERVING_FPMATH={settings.fpmath}" + (" counts, not what was set" if is_set else " allows it")
+    return dict.fromkeys(FPMATH_VARIABLES, mode), [Choice(name, mode, reason) for name in FPMATH_VARIABLES]

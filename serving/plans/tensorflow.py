@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from serving.budget import Budget
 from serving.plans.environment import (
-    FPMATH_VARIABLES,
     Wanted,
     fpmath_asked_for,
+    fpmath_variables,
     library_variables,
     number_for,
     threads_for,
@@ -37,7 +37,7 @@ def plan(processor: Processor, budget: Budget, settings: Settings, environment: 
     )
     bf16, on_trial, bf16_choice = _bf16(processor, settings, environment)
     variables, variable_choices = unless_set(_variables(threads, between), environment)
-    modes, mode_choices = _fpmath_variables(settings, environment, bf16=bf16)
+    modes, mode_choices = fpmath_variables(settings, environment, bf16=bf16)
     choices = (
         Choice("lanes", "1", "one wide function serves a lone request fastest and fills batches under load"),
         threads_choice,
@@ -87,18 +87,3 @@ def _variables(threads: int, between: int) -> tuple[Wanted, ...]:
         ("KERAS_BACKEND", "tensorflow", "whatever a keras.json may say"),
         *library_variables(threads),
     )
-
-
-def _fpmath_variables(
-    settings: Settings, environment: Mapping[str, str], *, bf16: bool
-) -> tuple[dict[str, str], list[Choice]]:
-    """The mode of oneDNN. What is set already is kept, unless SERVING_FPMATH asks for something else by name."""
-    is_set = any(environment.get(name) for name in FPMATH_VARIABLES)
-    if settings.fpmath == "auto" and is_set:
-        kept = [name for name in FPMATH_VARIABLES if environment.get(name)]
-        return {}, [Choice(name, environment[name], "set in the environment already, kept") for name in kept]
-    if not bf16 and not is_set:
-        return {}, []  # oneDNN's default is strict
-    mode = "BF16" if bf16 else "STRICT"
-    reason = f"SERVING_FPMATH={settings.fpmath}" + (" counts, not what was set" if is_set else " allows it")
-    return dict.fromkeys(FPMATH_VARIABLES, mode), [Choice(name, mode, reason) for name in FPMATH_VARIABLES]

@@ -2,15 +2,16 @@
 
     scikit-learn   float32 out of JSON and CSV; model.predict
     XGBoost        a DMatrix out of CSV, libsvm or recordio-protobuf; model.predict(validate_features=False)
-    PyTorch        a tensor; the module in inference mode; arrays of its answer
+    PyTorch        a tensor; the module without gradients; lists of its answer's numbers, which are float64 in npy
     any other      what the newer toolkit reads, with the types that the numbers have; model.predict
 
 Which container a script was made for nobody says. The class of its model does mostly, and where that is the script's
-own, what it has imported.
+own, what it has imported; where that tells nothing, PyTorch if it is installed, for then this is the image for it.
 """
 
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from serving.contents import TorchContent, torch_content
+from serving.discovery import TORCH_PREFERRED
 from serving.scripts.contract import ScriptError
 from serving.scripts.toolkit import (
     CSV,
@@ -37,6 +40,8 @@ from serving.scripts.toolkit import (
 )
 
 TORCH_ENDINGS = (".pt", ".pth")
+# TorchScript's errors hold whole stacks.
+ERROR_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +60,15 @@ class Defaults:
     def output_fn(self, prediction: Any, accept: str) -> tuple[bytes, str]:  # noqa: ANN401 (whatever predict_fn gives)
         """Writes a prediction, a tensor too."""
         if hasattr(prediction, "detach"):
-            prediction = prediction.detach().cpu().numpy()
+            prediction = prediction.detach().cpu().numpy().tolist()
         return encode(prediction, accept, self.write)
 
 
 def model_fn(model_dir: str) -> Any:  # noqa: ANN401 (a TorchScript module)
     """A script without model_fn: the one TorchScript file, as in AWS's PyTorch container. Raises ScriptError."""
-    files = sorted(path for path in Path(model_dir).iterdir() if path.suffix in TORCH_ENDINGS)
-    preferred = [path for path in files if path.name == "model.pt"] or files
-    if len(preferred) != 1 or importlib.util.find_spec("torch") is None:
+    files = sorted(path for path in Path(model_dir).iterdir() if path.is_file() and path.suffix in TORCH_ENDINGS)
+    preferred = [path for path in files if path.name == TORCH_PREFERRED] or files
+    if len(preferred) != 1 or not _has_torch():
         raise ScriptError(
             "It defines no model_fn, and only a single TorchScript file (.pt, .pth) is loaded without one, where "
             f"PyTorch is installed; found {', '.join(path.name for path in files) or 'none'}. Expected: "
@@ -71,15 +76,30 @@ def model_fn(model_dir: str) -> Any:  # noqa: ANN401 (a TorchScript module)
         )
     import torch  # noqa: PLC0415 (an image's own)
 
-    return torch.jit.load(str(preferred[0]), map_location="cpu")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer versions tell programmers to use torch.export
+            return torch.jit.load(str(preferred[0]), map_location="cpu")
+    except RuntimeError as error:
+        content = torch_content(preferred[0])
+        found = "" if content is TorchContent.TORCHSCRIPT else f": it holds {content.value}"
+        raise ScriptError(
+            f"It defines no model_fn, and {preferred[0].name} could not be loaded as TorchScript{found} "
+            f"({' '.join(str(error).split())[:ERROR_LENGTH]}). Expected: what torch.jit.save has written, or "
+            "model_fn(model_dir), which loads the model and returns it."
+        ) from error
 
 
 def defaults_of(model: Any) -> Defaults:  # noqa: ANN401 (any model)
     """Those of the container that the script was made for."""
     kinds = {"torch": TORCH, "xgboost.core": XGBOOST, "sklearn": SKLEARN}
     by_class = next((kinds[module] for module in kinds if _is_of(model, module)), None)
-    by_import = next((kinds[module] for module in kinds if module in sys.modules), GENERIC)
-    return by_class or by_import
+    by_import = next((kinds[module] for module in kinds if module in sys.modules), None)
+    return by_class or by_import or (TORCH if _has_torch() else GENERIC)
+
+
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
 
 
 def _is_of(model: Any, module: str) -> bool:  # noqa: ANN401 (any model)
@@ -124,11 +144,14 @@ def _torch_input(body: str | bytes, content_type: str, _model: object) -> Any:  
     return torch.from_numpy(_single_precision(body, content_type, read_newer))
 
 
-def _torch_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (a module)
+def _torch_predict(data: Any, model: Any) -> Any:  # noqa: ANN401 (whatever the module gives)
+    """As in AWS's container: without gradients, but not in inference mode, for output_fn may work in place."""
     import torch  # noqa: PLC0415 (the model's own)
 
+    if not hasattr(model, "eval"):
+        return model(data)
     model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         return model(data)
 
 

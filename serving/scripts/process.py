@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import platform
 import signal
 import socket
 import sys
@@ -41,6 +42,8 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
+# What AWS's PyTorch image for Graviton sets; nothing but PyTorch reads them, and on x86 they would only cost memory.
+ON_ARM = {"LRU_CACHE_CAPACITY": "1024", "THP_MEM_ALLOC_ENABLE": "1"} if platform.machine() == "aarch64" else {}
 # A proxy that is meant for the world outside must not get what a script sends to its own server.
 NO_PROXY = ("no_proxy", "NO_PROXY")
 OWN_HOSTS = "localhost,127.0.0.1,::1"
@@ -86,7 +89,7 @@ class Launch:
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         }
-        return {**ONE_THREAD, **self.environment, **proxies, **ours}
+        return {**ONE_THREAD, **ON_ARM, **self.environment, **proxies, **ours}
 
 
 class Worker:

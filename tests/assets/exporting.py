@@ -1,8 +1,6 @@
 """Models that PyTorch exports: made once, in an environment that is removed again, and kept in the cache."""
 
 import hashlib
-import os
-import subprocess
 import sys
 import tempfile
 import venv
@@ -11,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from assets.fetch import AssetError, Wheel, cache_folder, only_one
+from assets.fetch import Wheel, cache_folder, only_one
+from assets.isolated import run
 
 KEY_LENGTH: Final = 12
 
@@ -41,7 +40,7 @@ def exported(what: str, script: Path, requirements: Path, weights: Path) -> Iter
         made = Path(scratch, "model.onnx")
         python = _virtualenv(what, Path(scratch, "venv"), requirements)
         say(what, "exporting")
-        _run(what, [str(python), str(script), str(weights), str(made)])
+        run([str(python), str(script), str(weights), str(made)], _failure(what))
         yield made
 
 
@@ -56,13 +55,9 @@ def _virtualenv(what: str, folder: Path, requirements: Path) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement")
-    _run(what, [str(python), *install, str(requirements)])
+    run([str(python), *install, str(requirements)], _failure(what))
     return python
 
 
-def _run(what: str, command: Sequence[str]) -> None:
-    # The tests' own PYTHONPATH must not reach the other interpreter.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise AssetError(f"no {what} in ONNX: {' '.join(command)} failed:\n{done.stderr.strip()}")
+def _failure(what: str) -> str:
+    return f"no {what} in ONNX"

@@ -3,12 +3,13 @@
 import bz2
 import io
 import tarfile
+import zipfile
 from collections.abc import Mapping
 from os import urandom
 
 import pytest
 
-from serving.cloud.listing import ArchiveError, examine
+from serving.cloud.listing import BEGINNING, ArchiveError, examine
 
 # How a pickled Booster begins.
 BOOSTER = b"\x80\x02cxgboost.core\nBooster\n"
@@ -129,3 +130,21 @@ def test_an_endless_listing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.cloud.listing.MOST_MEMBERS", 2)
     with pytest.raises(ArchiveError, match="more than 2 files"):
         examine(archive("a", "b", "model.onnx"), SOURCE)
+
+
+def test_pytorchs_files_are_read_whole_for_their_table_is_at_the_end() -> None:
+    program = torch_archive("constants.pkl", "data/0")
+    assert len(program) > BEGINNING
+    assert examine(filled({"model.pt": program}), SOURCE) == "pytorch"
+    with pytest.raises(ArchiveError, match=r"weights without the module.*model_fn"):
+        examine(filled({"model.pt": torch_archive("data/0")}), SOURCE)
+
+
+def torch_archive(*records: str) -> bytes:
+    """A zip as PyTorch writes them, of more than a beginning."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as packed:
+        for record in records:
+            packed.writestr(f"model/{record}", urandom(BEGINNING))
+        packed.writestr("model/data.pkl", b"\x80\x02ccollections\nOrderedDict\n")
+    return stream.getvalue()

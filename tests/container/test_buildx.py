@@ -34,7 +34,7 @@ def test_help_names_every_option() -> None:
     ("arguments", "complaint"),
     [
         (["--platform", "linux/riscv64"], "expected linux/arm64, linux/amd64, or both"),
-        (["--variant", "cuda"], "expected one of: full, onnx"),
+        (["--variant", "cuda"], "expected one of: full, onnx, pytorch"),
         (["--tag", "no spaces"], "--tag is 'no spaces'"),
         (["--push"], "names no registry to push to"),
         (["--load", "--push"], "expected one"),
@@ -90,6 +90,19 @@ def test_a_dry_run_of_a_push_shows_the_whole_road_in_order() -> None:
     ]
     places = [done.stderr.index(step) for step in steps]
     assert places == sorted(places)
+
+
+def test_pytorch_for_amd64_needs_the_index_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCH_INDEX", raising=False)
+    arguments = ("--dry-run", "--variant", "pytorch")
+    done = buildx(*arguments)
+    assert done.returncode == 1
+    assert "TORCH_INDEX is empty" in done.stderr
+    assert buildx(*arguments, "--platform", "linux/arm64").returncode == 0
+    monkeypatch.setenv("TORCH_INDEX", "https://index.example/cpu")
+    done = buildx(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "--build-arg TORCH_INDEX=https://index.example/cpu" in done.stderr
 
 
 @pytest.mark.container

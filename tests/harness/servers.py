@@ -51,12 +51,12 @@ class Server(ABC):
     def remove(self) -> None:
         """End it at once and clean up."""
 
-    def until_ready(self) -> "Server":
+    def until_ready(self, seconds: float = READY_SECONDS) -> "Server":
         """Wait until /ping answers 200; an AssertionError shows the log if it ends or never does."""
-        deadline = monotonic() + READY_SECONDS
+        deadline = monotonic() + seconds
         while self.ping() != 200:
             assert self.ended(RETRY_SECONDS) is None, f"the server ended while starting:\n{self.logs()}"
-            assert monotonic() < deadline, f"not ready after {READY_SECONDS} s:\n{self.logs()}"
+            assert monotonic() < deadline, f"not ready after {seconds} s:\n{self.logs()}"
         return self
 
     def until_it_answers(self) -> httpx.Response:

@@ -39,21 +39,24 @@ class Target(ABC):
 
 
 class Local(Target):
-    """The working tree, with this interpreter."""
+    """The working tree, with this interpreter or another that has what the program needs."""
 
     name = "local"
+
+    def __init__(self, python: str = sys.executable) -> None:
+        self._python = python
 
     def start(self, directory: Path, environment: Mapping[str, str], user: str = "") -> Server:
         assert not user, "a local server runs as the tests' own user"
         port = free_port()
         settings = {"SERVING_MODEL_DIR": str(directory), "SERVING_HOST": "127.0.0.1", "SERVING_PORT": str(port)}
         return LocalServer(
-            [sys.executable, "-m", "serving", "serve"], port, ROOT, {**os.environ, **settings, **environment}
+            [self._python, "-m", "serving", "serve"], port, ROOT, {**os.environ, **settings, **environment}
         )
 
     def run(self, arguments: Sequence[str], directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "serving", *arguments],
+            [self._python, "-m", "serving", *arguments],
             cwd=ROOT,
             env={**os.environ, "SERVING_MODEL_DIR": str(directory), **environment},
             capture_output=True,
