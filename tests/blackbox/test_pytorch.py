@@ -27,7 +27,7 @@ VARIANT = "pytorch"
 TOLERANCE, BF16_TOLERANCE = 0.02, 0.2
 # What bf16 in the convolutions leaves at least: 0.01 to 0.03 were seen, and 1e-5 in float32.
 BF16_SHOWS = 1e-3
-# One product of 258 terms: right to some 1e-6 in float32, to some 1e-3 in bf16, which so small a one is not computed in.
+# One product of 258 terms: right to some 1e-6 in float32, to some 1e-3 in bf16, which is not for so small a one.
 FLOAT32_LIMIT, BF16_LIMIT = 1e-5, 1e-2
 # An emulated run of the classifier takes seconds.
 EMULATED_PICTURES = 2
