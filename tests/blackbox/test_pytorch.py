@@ -24,9 +24,11 @@ from harness.targets import ROOT, Image, Local, Target
 VARIANT = "pytorch"
 # float32 on another processor, or in another library, adds up in another order; bf16 keeps 8 bits of logits of some
 # 10, in every layer. The closest two classes differ by 0.25.
-TOLERANCE, BF16_TOLERANCE = 0.02, 0.5
-# One product of 258 terms: right to some 1e-6 in float32, to some 1e-3 in bf16.
-FLOAT32_LIMIT, BF16_RANGE = 1e-5, (1e-4, 1e-2)
+TOLERANCE, BF16_TOLERANCE = 0.02, 0.2
+# What bf16 in the convolutions leaves at least: 0.01 to 0.03 were seen, and 1e-5 in float32.
+BF16_SHOWS = 1e-3
+# One product of 258 terms: right to some 1e-6 in float32, to some 1e-3 in bf16, which is not for so small a one.
+FLOAT32_LIMIT, BF16_LIMIT = 1e-5, 1e-2
 # An emulated run of the classifier takes seconds.
 EMULATED_PICTURES = 2
 # PyTorch's import and the trial of a module's axes are some of the slowest things to emulate.
@@ -96,6 +98,7 @@ def test_a_real_classifier_gets_pictures_right(
     got = np.concatenate([npy(server.post(as_npy(efficientnet_input(one)), NPY, NPY)) for one in seen])
     tolerance = BF16_TOLERANCE if torch_target.has_arm_bf16 else TOLERANCE
     np.testing.assert_allclose(got, expected, atol=tolerance, rtol=0)
+    assert bool(np.abs(got - expected).max() > BF16_SHOWS) is torch_target.has_arm_bf16
     assert tuple(got.argmax(axis=1)) == PREDICTIONS[: len(seen)]
     if not torch_target.emulated:
         assert sum(got.argmax(axis=1) == [picture.label for picture in seen]) >= WANTED_RIGHT
@@ -114,16 +117,14 @@ def deviation(server: Server, weight: np.ndarray) -> float:
     return float(np.abs(got - wanted).max() / np.abs(wanted).max())
 
 
-def test_bf16_shows_in_the_numbers_exactly_where_the_processor_has_it(
-    torch_target: Target, start: Start, models: Path
-) -> None:
+def test_bf16_is_tried_exactly_where_the_processor_has_it(torch_target: Target, start: Start, models: Path) -> None:
     if torch_target.emulated and not torch_target.has_arm_bf16:
         pytest.skip("float32 on this processor is what the classifier's answers show")
     weight = np.load(models / "products" / "weight.npy")
     server = start(models / "products")
     found = deviation(server, weight)
     if torch_target.has_arm_bf16:
-        assert BF16_RANGE[0] < found < BF16_RANGE[1]
+        assert found < BF16_LIMIT
         assert "bf16 is on: its outputs deviate by" in server.logs()
     else:
         assert found < FLOAT32_LIMIT
