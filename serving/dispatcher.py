@@ -16,14 +16,15 @@ from time import monotonic
 from typing import TypeAlias
 
 from serving.backends import Model
-from serving.batch import join, ride_key, split
+from serving.batch import ride_key
 from serving.batcher import Batch, Batcher, Entry
-from serving.costs import Costs
 from serving.errors import DeadlineExceededError, ModelFailedError, ServingError
 from serving.formation import Formation
 from serving.lane import Lane
 from serving.metrics import Metrics
+from serving.runs import Attempt, Runs
 from serving.signature import Inputs, Outputs, row_count
+from serving.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +39,7 @@ LONE_SECONDS = 0.010
 # taken only while the last one found somebody; the bound is for senders that never pause.
 LOOKS = 16
 
-# What runs a batch: the model on all cores, or on one.
-Runner: TypeAlias = Callable[[Inputs], Outputs]
 Outcome: TypeAlias = Outputs | ServingError
-# What comes of a batch: an answer for each request, or what the model raised.
-Attempt: TypeAlias = list[Outputs] | BaseException
 
 
 @dataclass(slots=True, eq=False)
@@ -81,18 +78,15 @@ class Dispatcher:
         self._formation = Formation(lanes, max_rows)
         self._max_rows = max_rows
         self._timeout = timeout
-        self._metrics = metrics
+        self._runs = Runs(metrics)
         self._batcher: Batcher[Ticket] = Batcher(max_rows, max_waiting)
         self._lanes = [Lane(f"lane-{number}") for number in range(lanes)]
         self._free = list(self._lanes)
         self._running_wide = False
         # Measurements, each to be run while nothing else does.
         self._reserved: deque[Callable[[], object]] = deque()
-        self._costs = Costs()
         self._loop = asyncio.get_running_loop()
-        # Those who await an answer, in the order in which they came, which is that of their deadlines.
-        self._open: dict[Entry[Ticket], None] = {}
-        self._alarm: asyncio.TimerHandle | None = None
+        self._open: Waiting[Entry[Ticket]] = Waiting(self._give_up)
         self._arrivals = 0
         self._looking = False
         metrics.queue(lambda: self._batcher.waiting)
@@ -133,9 +127,7 @@ class Dispatcher:
         key = shape if self._max_rows > 1 else None
         entry = Entry(Ticket(inputs, shape, tell), row_count(inputs), key, monotonic() + self._timeout)
         self._batcher.submit(entry)
-        self._open[entry] = None
-        if self._alarm is None:
-            self._alarm = self._loop.call_later(self._timeout, self._ring)
+        self._open.add(entry)
         self._arrivals += 1
         self._soon()
         return entry
@@ -170,7 +162,7 @@ class Dispatcher:
 
     def cancel(self, entry: Entry[Ticket]) -> None:
         """Nobody wants this request's answer any more; it is not told."""
-        self._open.pop(entry, None)
+        self._open.remove(entry)
         self._batcher.cancel(entry)
 
     def close(self) -> None:
@@ -223,39 +215,19 @@ class Dispatcher:
         shape = batch[0].payload.shape
         self._running_wide = is_wide
         most = LONE_SECONDS if len(batch) == 1 and not self._batcher.waiting else INLINE_SECONDS
-        if is_wide and self._is_short(shape, sum(rows), most):
-            self._finish(lane, batch, self._attempt(self._model.run, shape, requests, rows))
+        if is_wide and self._model.is_steady and self._runs.is_short(shape, sum(rows), most):
+            self._finish(lane, batch, self._runs.attempt(self._model.run, shape, requests, rows))
             return
         # Runs on one core take longer, and tell nothing of those that the loop may make itself.
         runner = self._model.run if is_wide or self._narrow is None else self._narrow.run
         learned = shape if is_wide else None
-        lane.start(lambda: self._report(self._finish, lane, batch, self._attempt(runner, learned, requests, rows)))
+        lane.start(lambda: self._report(self._finish, lane, batch, self._runs.attempt(runner, learned, requests, rows)))
 
     def _report(self, function: Callable[..., None], *arguments: object) -> None:
         """Tell the loop, from a lane."""
         # A loop that is closed by now has nobody left who waits.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
-
-    def _is_short(self, shape: Hashable | None, rows: int, most: float) -> bool:
-        """Whether the loop can make this run itself, for it takes no longer than that as far as earlier ones tell."""
-        if shape is None or not self._model.is_steady:
-            return False
-        expected = self._costs.expected(shape, rows)
-        return expected is not None and expected <= most
-
-    def _attempt(self, runner: Runner, shape: Hashable | None, requests: list[Inputs], rows: list[int]) -> Attempt:
-        """Join -> run -> split, here or in a lane's thread; the error where it fails."""
-        try:
-            started = monotonic()
-            outputs = runner(join(requests))
-            seconds = monotonic() - started
-            self._metrics.batch(sum(rows), seconds)
-            if shape is not None:
-                self._costs.learn(shape, sum(rows), seconds)
-            return split(outputs, rows)
-        except BaseException as error:  # noqa: BLE001 (whatever it is, its requests must be told)
-            return error
 
     def _finish(self, lane: Lane, batch: Batch[Ticket], outcome: Attempt) -> None:
         self._free.append(lane)
@@ -269,8 +241,7 @@ class Dispatcher:
 
     def _tell(self, entry: Entry[Ticket], outcome: Outcome) -> None:
         """Tell the one who awaits it, if he still does."""
-        if entry in self._open:
-            del self._open[entry]
+        if self._open.remove(entry):
             entry.payload.tell(outcome)
 
     def _fail(self, batch: Batch[Ticket], error: BaseException) -> None:
@@ -280,19 +251,10 @@ class Dispatcher:
         else:
             self._tell(guilty, _safe(error))
 
-    def _ring(self) -> None:
-        """The oldest request's time may be up: give up those whose time is, and set the alarm for the next."""
-        now = monotonic()
-        late = []
-        self._alarm = None
-        for entry in self._open:
-            if entry.deadline > now:
-                self._alarm = self._loop.call_later(entry.deadline - now, self._ring)
-                break
-            late.append(entry)
-        for entry in late:
-            self.cancel(entry)
-            entry.payload.tell(DeadlineExceededError(f"expected an answer within {self._timeout:g} s, got none"))
+    def _give_up(self, entry: Entry[Ticket]) -> None:
+        """Its time is up."""
+        self._batcher.cancel(entry)
+        entry.payload.tell(DeadlineExceededError(f"expected an answer within {self._timeout:g} s, got none"))
 
 
 def _safe(error: BaseException) -> ServingError:
