@@ -1,8 +1,8 @@
 """The asyncio shell around the batcher: takes requests, keeps the lanes busy, hands answers back.
 
-Everything here runs on the event loop but `_attempt`, which runs in a lane's thread unless it is short (the
-runtime releases the GIL while it computes). All state belongs to the loop, so there are no locks; what runs cost
-is told by the lanes and read by the loop, one dict operation each.
+Everything here runs on the event loop but the runs themselves, which lanes' threads make unless they are short (the
+runtime releases the GIL while it computes). All state belongs to the loop, so there are no locks; what runs take
+is shared with them (`serving.runs`), one dict operation each.
 """
 
 import asyncio
