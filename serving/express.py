@@ -72,8 +72,7 @@ class Ride:
             self._fail(outcome)
             return
         if size_of(outcome) >= OFFLOAD_BYTES:
-            encoding = asyncio.to_thread(self._invocation.end, begun, outcome)
-            self._follow(asyncio.get_running_loop().create_task(encoding))
+            self._follow(asyncio.get_running_loop().create_task(self._invocation.finish(begun, outcome)))
             return
         try:
             answer = self._invocation.end(begun, outcome)

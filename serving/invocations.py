@@ -7,7 +7,6 @@ this way: ASGI's (`serving.endpoint`), for everything, and the connection's own 
 bodies of the usual kind, which has the same steps called back instead of awaited.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -79,13 +78,22 @@ class Invocation:
 
     async def run(self, body: bytes) -> Answer:
         """One request's way through the server. Raises ServingError."""
-        begun = await _offload(lambda: self.begin(body), is_long=self.is_long(body))
+        begun = await self._do(lambda: self.begin(body), len(body), is_long=self.is_long(body))
         outputs = await begun.serving.dispatcher.run(begun.inputs)
-        return await _offload(lambda: self.end(begun, outputs), is_long=size_of(outputs) >= OFFLOAD_BYTES)
+        return await self.finish(begun, outputs)
+
+    async def finish(self, begun: Begun, outputs: Outputs) -> Answer:
+        """The last step, in a thread if it is long."""
+        size = size_of(outputs)
+        return await self._do(lambda: self.end(begun, outputs), size, is_long=size >= OFFLOAD_BYTES)
 
     def is_long(self, body: bytes) -> bool:
         """Whether decoding and validating this would hold the loop up."""
         return len(body) >= (OFFLOAD_VIEW_BYTES if self._reader.is_view else OFFLOAD_BYTES)
+
+    async def _do(self, work: Callable[[], T], size: int, *, is_long: bool) -> T:
+        """Do the work here, or in a thread when it would hold the loop up."""
+        return await self._service.offload.run(work, size) if is_long else work()
 
     def begin(self, body: bytes) -> Begun:
         """Decode and validate. Raises ServingError."""
@@ -113,11 +121,6 @@ class Invocation:
             )
             self._writers[signature.name] = by_type[chosen]
         return self._writers[signature.name]
-
-
-async def _offload(work: Callable[[], T], *, is_long: bool) -> T:
-    """Do the work here, or in a thread when it would hold the loop up."""
-    return await asyncio.to_thread(work) if is_long else work()
 
 
 def size_of(outputs: Outputs) -> int:

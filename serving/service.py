@@ -14,6 +14,7 @@ from serving.errors import NotReadyError
 from serving.lifecycle import Lifecycle
 from serving.loader import Loaded, Warmed
 from serving.metrics import Metrics
+from serving.offload import Offload
 from serving.settings import Settings
 from serving.signature import Signature
 
@@ -34,6 +35,7 @@ class Service:
         self.settings = settings
         self.lifecycle = lifecycle
         self.metrics = Metrics()
+        self.offload = Offload()
         self.formats: tuple[Format, ...] = formats(settings.max_payload_bytes)
         self.default_accept = DEFAULT_ACCEPT
         self.empty_is_nothing = False
@@ -92,7 +94,8 @@ class Service:
             )
 
     def close(self) -> None:
-        """Let the lanes' threads end."""
+        """Let the threads end."""
+        self.offload.close()
         if self._catalogue:
             self._catalogue.close()
 
