@@ -12,7 +12,6 @@ from serving.endpoint import Endpoint
 from serving.errors import MethodNotAllowedError, NotFoundError, ServingError, quoted
 from serving.execution_parameters import PATH as PARAMETERS
 from serving.execution_parameters import execution_parameters
-from serving.metrics import CONTENT_TYPE
 from serving.openapi import invocations_path, ping_path, script_path
 from serving.rendering import render
 from serving.service import Service
@@ -24,13 +23,13 @@ def build(service: Service) -> FastAPI:
     """The application around a service."""
     app = FastAPI(title=TITLE, version=__version__, redoc_url=None)
     app.router.routes.append(Route(ping.PATH, ping.Ping(service.lifecycle), methods=list(ping.METHODS)))
-    app.router.routes.append(Route("/invocations", Endpoint(service, to_script=True), methods=["POST"]))
+    app.router.routes.append(Route(ping.INVOCATIONS, Endpoint(service, to_script=True), methods=["POST"]))
     app.router.routes.extend(tensorflow_serving.routes(service))
     app.exception_handler(HTTPException)(_http_exception)
 
-    @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    @app.get(ping.METRICS, summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
-        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+        return Response(service.metrics.text(), media_type=ping.METRICS_TYPE)
 
     @app.get(PARAMETERS, summary="How Batch Transform is to call")
     async def parameters() -> dict[str, Any]:

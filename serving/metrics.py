@@ -24,7 +24,6 @@ LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5
 ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # Nobody receives this status (nginx's "client closed request"); it counts those who left before their answer.
 CLIENT_CLOSED = 499
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:

@@ -10,11 +10,11 @@ from serving.catalogue import FIRST_VERSION, Catalogue, Entry, Serving
 from serving.codecs import Format, Speaking, formats
 from serving.discovery import FoundModel
 from serving.dispatcher import Dispatcher
-from serving.errors import NotReadyError
 from serving.lifecycle import Lifecycle
 from serving.loader import Loaded, Warmed
 from serving.metrics import Metrics
 from serving.offload import Offload
+from serving.ping import not_ready
 from serving.settings import Settings
 from serving.signature import Signature
 
@@ -55,7 +55,7 @@ class Service:
         A server that is stopping still answers what reaches it: the caller sent it in good faith.
         """
         if self._catalogue is None:
-            raise NotReadyError(f"expected a loaded model; the server is {self.lifecycle.state.value}")
+            raise not_ready(self.lifecycle)
         return self._catalogue
 
     async def alone(self, measurement: Callable[[], float]) -> float:

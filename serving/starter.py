@@ -132,6 +132,7 @@ class Starter:
         from serving.service import Service  # noqa: PLC0415
 
         self.service = Service(self._settings, self._lifecycle)
+        self._call(self._door.show, self.service.metrics)
         return self.service
 
     def _open_door(self) -> None:

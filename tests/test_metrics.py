@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.lifecycle import State
-from serving.metrics import CONTENT_TYPE, LATENCY_BUCKETS, ROW_BUCKETS, Metrics
+from serving.metrics import LATENCY_BUCKETS, ROW_BUCKETS, Metrics
+from serving.ping import METRICS_TYPE
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -80,8 +81,8 @@ def test_there_is_no_series_that_nobody_reads() -> None:
     page = samples(metrics)
     assert not [name for name, _ in page if name.endswith("_created")]
     buckets = 2 * len(LATENCY_BUCKETS) + len(ROW_BUCKETS) + 3
-    assert len(page) == 1 + len(State) + 1 + buckets + 2 * 3 + 3
+    assert len(page) == 1 + len(State) + 1 + buckets + 2 * 3 + 4
 
 
 def test_the_page_says_which_format_it_has() -> None:
-    assert CONTENT_TYPE.startswith("text/plain; version=0.0.4")
+    assert METRICS_TYPE.startswith("text/plain; version=0.0.4")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from serving.lifecycle import Lifecycle, State
-from serving.ping import METHODS, Door, Message, Ping, Receive, Scope, Send
+from serving.metrics import Metrics
+from serving.ping import METHODS, METRICS_TYPE, Door, Message, Ping, Receive, Scope, Send
 
 
 def scope_of(path: str = "/ping", method: str = "GET") -> Scope:
@@ -95,7 +96,7 @@ def test_the_closed_door_answers_the_health_check_itself(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "scope", [scope_of("/invocations", "POST"), scope_of("/metrics"), scope_of("/ping", "PUT"), scope_of("/ping/")]
+    "scope", [scope_of("/invocations"), scope_of("/metrics"), scope_of("/ping", "PUT"), scope_of("/ping/")]
 )
 def test_every_other_request_waits_for_the_door_to_open(scope: Scope) -> None:
     async def test() -> None:
@@ -107,6 +108,44 @@ def test_every_other_request_waits_for_the_door_to_open(scope: Scope) -> None:
         door.open(teapot)
         for answer in await asyncio.gather(*waiting):
             assert (answer.status, answer.body) == (418, b"tea")
+
+    on_a_loop(test)
+
+
+@pytest.mark.parametrize("state", [State.STARTING, State.LOADING, State.WARMING])
+def test_an_invocation_is_told_at_once_that_there_is_no_model_yet(state: State) -> None:
+    async def test() -> None:
+        answer = await ask(Door(in_state(state)), scope_of("/invocations", "POST"))
+        assert answer.status == 503
+        assert json.loads(answer.body) == {
+            "code": "not_ready",
+            "error": f"expected a loaded model; the server is {state.value}",
+        }
+
+    on_a_loop(test)
+
+
+def test_an_invocation_of_a_model_that_is_there_waits_for_the_door() -> None:
+    async def test() -> None:
+        door = Door(in_state(State.READY))
+        waiting = asyncio.create_task(ask(door, scope_of("/invocations", "POST")))
+        await asyncio.sleep(0)
+        door.open(teapot)
+        assert (await waiting).status == 418
+
+    on_a_loop(test)
+
+
+def test_metrics_are_shown_as_soon_as_there_are_some() -> None:
+    async def test() -> None:
+        door = Door(Lifecycle())
+        waiting = asyncio.create_task(ask(door, scope_of("/metrics")))
+        await asyncio.sleep(0)
+        door.show(Metrics())
+        answer = await waiting
+        assert answer.status == 200
+        assert answer.headers[b"content-type"] == METRICS_TYPE.encode()
+        assert b"serving_waiting_requests 0.0" in answer.body
 
     on_a_loop(test)
 
