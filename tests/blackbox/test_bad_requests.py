@@ -8,6 +8,8 @@ import pytest
 from harness.bodies import CSV, JSON, JSONLINES, NPY, NPZ, as_json, as_npy, as_npz, document, refusal
 from harness.servers import Server
 
+pytestmark = pytest.mark.any_graviton
+
 MEGABYTE = 2**20
 
 

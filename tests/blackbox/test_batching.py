@@ -14,6 +14,8 @@ from harness.crowd import at_once, metric, until
 from harness.servers import Server
 from harness.targets import Target
 
+pytestmark = pytest.mark.any_graviton
+
 REQUESTS = 200
 # `slow` takes some 50 us a loop natively, a hundred times as long under emulation.
 LOOPS, EMULATED_LOOPS = 200, 4

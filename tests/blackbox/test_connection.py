@@ -10,6 +10,8 @@ import pytest
 from harness.bodies import CSV, JSON, JSONLINES, NPY, as_json, as_npy
 from harness.servers import Server
 
+pytestmark = pytest.mark.any_graviton
+
 BODY: Final = b'{"instances":[[1.5]]}'
 RIGHT: Final = b'{"predictions":[[1.5]]}'
 PATIENCE: Final = 60

@@ -10,6 +10,8 @@ from blackbox.conftest import Folder, Shared
 from harness.bodies import CSV, JSON, JSONLINES, NPY, NPZ, as_json, as_npy, as_npz, document, npy, npz, refusal
 from harness.servers import Server
 
+pytestmark = pytest.mark.any_graviton
+
 ROWS = [[1.5, 2.25], [3.0, -4.0]]
 
 

@@ -14,6 +14,8 @@ from harness.crowd import metric, until
 from harness.servers import STOP_SECONDS, Server
 from harness.targets import Target
 
+pytestmark = pytest.mark.any_graviton
+
 Serve = Callable[..., Server]
 # Enough dummy work for a run of the model to take a second or so.
 LOOPS, EMULATED_LOOPS = 20_000, 8

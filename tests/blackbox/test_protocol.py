@@ -6,6 +6,8 @@ from harness.bodies import JSON, as_json, document, refusal
 from harness.crowd import metric
 from harness.servers import Server
 
+pytestmark = pytest.mark.any_graviton
+
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
 def test_ping_is_200_when_ready(echo: Server, method: str) -> None:

@@ -11,7 +11,7 @@ from harness.servers import ContainerServer
 from harness.targets import ROOT, Image, Target
 from serving import __version__
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.any_graviton]
 
 CAPABILITIES = "com.amazonaws.sagemaker.capabilities"
 TOOLS = ("gcc", "cc", "pip", "pip3", "uv", "git", "curl")

@@ -20,7 +20,7 @@ from harness.fleet import Fleet, fleet
 from harness.gateway import gateway
 from harness.targets import ROOT, Image, Target
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.any_graviton]
 
 NAME: Final = "digits"
 SAMPLE: Final = ROOT / "examples/digits/sample.json"
