@@ -55,6 +55,7 @@ def test_pictures_through_npy(target: Target, server: Server, onnx_file: Path, p
     assert sum(predicted == [picture.label for picture in pictures]) >= WANTED_RIGHT
 
 
+@pytest.mark.any_graviton
 def test_pictures_of_many_clients_at_once(target: Target, serve: Serve, folder: Path, pictures: list[Picture]) -> None:
     """Whatever was found best for it: wide runs, narrow ones on one copy of the weights, joint ones."""
     server = serve(folder).until_ready()
@@ -63,10 +64,13 @@ def test_pictures_of_many_clients_at_once(target: Target, serve: Serve, folder: 
     def predict(picture: Picture) -> int:
         return int(npy(server.post(as_npy(efficientnet_input(picture)), NPY, NPY)).argmax())
 
-    rounds = 1 if target.emulated else 5
-    assert at_once(predict, pictures * rounds, clients=8) == list(PREDICTIONS) * rounds
+    # A run takes seconds under emulation.
+    asked = pictures[:4] if target.emulated else pictures * 5
+    expected = list(PREDICTIONS * 5)[: len(asked)]
+    assert at_once(predict, asked, clients=8) == expected
 
 
+@pytest.mark.any_graviton
 def test_lanes_may_be_chosen(target: Target, serve: Serve, folder: Path, pictures: list[Picture]) -> None:
     if target.emulated:
         pictures = pictures[:4]

@@ -73,6 +73,7 @@ class Image(Target):
         self.name = f"{platform}-{cpu}" if cpu else platform
         self.image = image
         self.platform = platform
+        self.cpu = cpu
         self.emulated = bool(cpu)
         self.has_arm_bf16 = cpu == "neoverse-v1"
         self.emulation = ["--platform", f"linux/{platform}", *(["-e", f"QEMU_CPU={cpu}"] if cpu else [])]
