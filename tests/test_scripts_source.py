@@ -62,6 +62,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test-key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    # boto3 keeps its session, with the credentials of whichever test made it.
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     for name in ("NO_PROXY", "no_proxy"):  # the lower-case one wins where both are set, as behind some proxies
         monkeypatch.setenv(name, "127.0.0.1")
     Bucket.objects.clear()
