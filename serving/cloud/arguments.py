@@ -45,8 +45,18 @@ def _add_deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instance-count", type=int, metavar="N", help="to begin with (default: the MIN of --autoscale, else 1)"
     )
-    parser.add_argument("--env", type=_pair, nargs="+", action="extend", default=[], metavar="K=V")
-    parser.add_argument("--tags", type=_pair, nargs="+", action="extend", default=[], metavar="K=V")
+    parser.add_argument(
+        "--env",
+        type=_pair,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="K=V",
+        help="the container's environment, such as the settings of this program",
+    )
+    parser.add_argument(
+        "--tags", type=_pair, nargs="+", action="extend", default=[], metavar="K=V", help="of all that is made"
+    )
     parser.add_argument("--autoscale", type=_range, metavar="MIN:MAX", help="scale between so many instances")
     parser.add_argument(
         "--target",

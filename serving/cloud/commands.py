@@ -53,7 +53,8 @@ def _deploy(clients: Clients, options: argparse.Namespace) -> int:
         for problem in problems:
             _say(f"* {problem}")
         if problems:
-            _say(f"Nothing was created, for of the checks {len(problems)} failed.")
+            hint = " --no-check prints the calls all the same." if options.dry_run else ""
+            _say(f"Nothing was created, for of the checks {len(problems)} failed.{hint}")
             return 1
         if options.dry_run:
             _print_calls(clients, wanted, options.dry_run, ask=options.check)

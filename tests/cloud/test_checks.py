@@ -139,8 +139,10 @@ def test_all_that_is_wrong_is_told_at_once(aws: Account, deploy: Command, tmp_pa
     done = deploy("--role", "me", "--instance-type", "ml.x.large", "--model-data", "s3://bucket/gone.tar.gz")
     assert done.status == 1
     assert len([line for line in done.err.splitlines() if line.startswith("* ")]) == 3
-    assert "Nothing was created, for of the checks 3 failed." in done.err
+    assert "Nothing was created, for of the checks 3 failed.\n" in done.err
     assert aws.sagemaker.made() == []
+    dry = deploy("--role", "me", "--dry-run")
+    assert "Nothing was created, for of the checks 1 failed. --no-check prints the calls all the same.\n" in dry.err
     empty = deploy("--model-data", str(tmp_path))
     assert empty.status == 1
     assert f"{tmp_path}: No model was found" in empty.err
