@@ -155,11 +155,6 @@ class Dispatcher:
             self._free.append(self._lanes[-1])
         self._soon()
 
-    @property
-    def formation(self) -> Formation:
-        """What is run at once."""
-        return self._formation
-
     def cancel(self, entry: Entry[Ticket]) -> None:
         """Nobody wants this request's answer any more; it is not told."""
         self._open.remove(entry)

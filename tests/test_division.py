@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,8 +125,7 @@ def test_another_answer_on_one_core_is_never_given(divided: Divided) -> None:
     assert "does not give the same" in found.reason
 
 
-def test_the_plan_says_whether_it_may_be(tmp_path: Path) -> None:
-    del tmp_path
+def test_the_plan_says_whether_it_may_be() -> None:
     machine = look_around()
     cores = machine.budget.cores
     plan = make_plan("onnx", machine.processor, machine.budget, Settings(), {})
