@@ -27,6 +27,7 @@ from serving.allocator import keep_freed_memory
 from serving.connection import Connection, Gate
 from serving.lifecycle import Lifecycle, State
 from serving.ping import Door
+from serving.scratch import remove_all
 from serving.settings import Settings
 from serving.starter import Starter
 
@@ -141,6 +142,7 @@ class Server(uvicorn.Server):
         log.info("stopped")
         if self._starter.is_at_work:
             logging.shutdown()
+            remove_all()
             os._exit(self.status)
 
     def _give_up(self, reason: str) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from assets import onnx_models
+from assets.efficientnet import efficientnet_onnx
+from assets.needed import needed
+from harness.crowd import until
 from harness.servers import LocalServer, free_port
 from harness.targets import ROOT
 
@@ -52,3 +55,37 @@ def test_a_second_interrupt_is_not_needed(folder: Path) -> None:
         assert server.until_ended() == 0
     finally:
         server.remove()
+
+
+# A server that takes its time over writing the weights of a divided model down.
+HELD_UP = """
+import sys, time
+from pathlib import Path
+from serving.backends import onnx_shared
+from serving.cli import run
+
+def write(path, folder, write):
+    (folder / "weights.bin").write_bytes(bytes(1000))
+    time.sleep(600)
+
+onnx_shared._write = write
+sys.exit(run(["serve"]))
+"""
+
+
+def test_stopped_while_it_divides_a_model_it_leaves_no_files(tmp_path: Path) -> None:
+    model, temporary = tmp_path / "model", tmp_path / "temporary"
+    model.mkdir()
+    temporary.mkdir()
+    (model / "model.onnx").symlink_to(needed(efficientnet_onnx))
+    port = free_port()
+    _, environment = command(model, SERVING_PORT=str(port), TMPDIR=str(temporary))
+    server = LocalServer([sys.executable, "-c", HELD_UP], port, ROOT, environment)
+    try:
+        server.until_ready()
+        until(server, lambda: any(temporary.rglob("weights.bin")))
+        server.terminate()
+        assert server.until_ended() == 0
+    finally:
+        server.remove()
+    assert not any(temporary.iterdir())

@@ -6,7 +6,6 @@ memory: the kernel keeps one copy of a file's pages for all. The file has no nam
 """
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import onnxruntime as ort
 
 from serving.backends import NotDivisibleError
+from serving.scratch import scratch
 
 GRAPH = "graph.onnx"
 WEIGHTS = "weights.bin"
@@ -49,10 +49,10 @@ def shared(path: Path, write: Load, options: Sequence[Any], read: Load) -> list[
     if size > MOST_BYTES:
         raise NotDivisibleError(f"expected a model of at most {MOST_BYTES >> 20} MB, got {size >> 20} MB")
     try:
-        with tempfile.TemporaryDirectory(prefix="graviton-serving-") as name:
-            _check_room(Path(name), size)
-            _write(path, Path(name), write)
-            return [_read(Path(name), wanted, read) for wanted in options]
+        with scratch() as folder:
+            _check_room(folder, size)
+            _write(path, folder, write)
+            return [_read(folder, wanted, read) for wanted in options]
     except NotDivisibleError:
         raise
     except Exception as error:  # ONNX Runtime has no class for its errors but Exception's own

@@ -6,8 +6,6 @@ own affair. Size limit, queue, deadline, errors and metrics are those of a reque
 
 import asyncio
 import logging
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
@@ -32,6 +30,7 @@ from serving.errors import (
 )
 from serving.lifecycle import State
 from serving.rendering import render
+from serving.scratch import remove, scratch_folder
 from serving.scripts.contract import PARAMETERS
 from serving.scripts.frames import Frame
 from serving.scripts.pool import Pool
@@ -85,7 +84,7 @@ class Runner:
         """Install the requirements and start the workers. Raises ModelLoadError when one of both fails."""
         self._opening = asyncio.current_task()
         if self._launch.script.requirements:
-            self._installed = Path(await asyncio.to_thread(_temporary_folder))
+            self._installed = await asyncio.to_thread(_temporary_folder)
             await install(self._launch.script.requirements, self._installed, self._launch.environment)
             self._launch = replace(self._launch, installed=self._installed)
         log.info("the script %s is being loaded by %d processes", self._launch.script.file, self._workers)
@@ -138,7 +137,7 @@ class Runner:
             await asyncio.wait({self._opening})
         await self._pool.stop(seconds)
         if self._installed:
-            await asyncio.to_thread(shutil.rmtree, self._installed, ignore_errors=True)
+            await asyncio.to_thread(remove, self._installed)
 
     async def _start(self) -> Worker:
         worker = await Worker.start(self._launch)
@@ -162,10 +161,10 @@ def _refusal(status: int, text: str) -> Response:
     return response
 
 
-def _temporary_folder() -> str:
+def _temporary_folder() -> Path:
     """A new folder for a script's requirements. Raises ModelLoadError."""
     try:
-        return tempfile.mkdtemp(prefix="graviton-serving-")
+        return scratch_folder()
     except OSError as error:
         raise ModelLoadError(
             f"The script's requirements.txt needs a writable folder for temporary files ({error}). Give the container "

@@ -9,11 +9,11 @@ downloaded with the execution role's credentials, by boto3, which is imported fo
 
 import logging
 import tarfile
-import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from serving.errors import ModelLoadError
+from serving.scratch import scratch_folder
 from serving.scripts.found import FOLDER, SCRIPT, Script, script_in
 from serving.settings import Settings
 
@@ -59,7 +59,7 @@ def _folder(settings: Settings) -> Path:
 def _download(address: str, region: str) -> Path:
     """Raises ModelLoadError."""
     bucket, _, key = address.removeprefix(S3).partition("/")
-    path = Path(_temporary_folder()) / "sourcedir.tar.gz"
+    path = _temporary_folder() / "sourcedir.tar.gz"
     log.info("downloading the script from %s", address)
     try:
         import boto3  # noqa: PLC0415 (for this alone)
@@ -81,7 +81,7 @@ def _download(address: str, region: str) -> Path:
 
 def _unpacked(archive: Path) -> Path:
     """Raises ModelLoadError."""
-    folder = Path(_temporary_folder())
+    folder = _temporary_folder()
     try:
         with tarfile.open(archive, "r:gz") as tar:
             tar.extractall(folder, filter="data")  # nothing outside the folder, no devices, no foreign owners
@@ -93,10 +93,10 @@ def _unpacked(archive: Path) -> Path:
     return folder
 
 
-def _temporary_folder() -> str:
+def _temporary_folder() -> Path:
     """Raises ModelLoadError."""
     try:
-        return tempfile.mkdtemp(prefix="graviton-serving-")
+        return scratch_folder()
     except OSError as error:
         raise ModelLoadError(
             f"The script's archive needs a writable folder for temporary files ({error}). Give the container one "

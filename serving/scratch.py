@@ -1,0 +1,53 @@
+"""Temporary folders that do not outlive the process.
+
+A container's go with it, but another machine would keep them, each as large as a model. `with TemporaryDirectory()`
+is not enough: a server that is told to stop while a framework is inside of its own code ends without waiting for it
+(`serving.server`), and a script's files are wanted for as long as the process lives.
+"""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = "graviton-serving-"
+
+_folders: set[Path] = set()
+
+
+def scratch_folder() -> Path:
+    """A new folder, which is there until the process ends.
+
+    Raises:
+        OSError: there is no writable place for temporary files.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    if not _folders:
+        atexit.unregister(remove_all)  # it may be there from an earlier one
+        atexit.register(remove_all)
+    _folders.add(folder)
+    return folder
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A new folder for the length of a `with`. Raises OSError as `scratch_folder` does."""
+    folder = scratch_folder()
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder of these, with what is in it; nothing happens to one that is gone."""
+    _folders.discard(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_all() -> None:
+    """Remove them all. A process that ends without the interpreter's own clean-up has to call it."""
+    for folder in tuple(_folders):
+        remove(folder)
