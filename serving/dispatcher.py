@@ -7,7 +7,6 @@ is shared with them (`serving.runs`), one dict operation each.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from serving.batch import ride_key
 from serving.batcher import Batch, Batcher, Entry
 from serving.errors import DeadlineExceededError, ModelFailedError, ServingError
 from serving.formation import Formation
-from serving.lane import Lane
+from serving.lane import Lane, Lanes
 from serving.metrics import Metrics
 from serving.runs import Attempt, Runs
 from serving.signature import Inputs, Outputs, row_count
@@ -80,11 +79,8 @@ class Dispatcher:
         self._timeout = timeout
         self._runs = Runs(metrics)
         self._batcher: Batcher[Ticket] = Batcher(max_rows, max_waiting)
-        self._lanes = [Lane(f"lane-{number}") for number in range(lanes)]
-        self._free = list(self._lanes)
+        self._lanes = Lanes(lanes)
         self._running_wide = False
-        # Measurements, each to be run while nothing else does.
-        self._reserved: deque[Callable[[], object]] = deque()
         self._loop = asyncio.get_running_loop()
         self._open: Waiting[Entry[Ticket]] = Waiting(self._give_up)
         self._arrivals = 0
@@ -143,16 +139,14 @@ class Dispatcher:
                 told = partial(result.set_exception, error)
             self._report(self._measured, result, told)
 
-        self._reserved.append(job)
+        self._lanes.reserve(job)
         self._soon()
         return await result
 
     def divide(self, wide: Model, narrow: Model | None, formation: Formation) -> None:
         """Run in another formation from now on, with these models for its runs."""
         self._model, self._narrow, self._formation = wide, narrow, formation
-        while len(self._lanes) < formation.lanes:
-            self._lanes.append(Lane(f"lane-{len(self._lanes)}"))
-            self._free.append(self._lanes[-1])
+        self._lanes.grow(formation.lanes)
         self._soon()
 
     def cancel(self, entry: Entry[Ticket]) -> None:
@@ -162,12 +156,11 @@ class Dispatcher:
 
     def close(self) -> None:
         """Let the lanes' threads end; to be called when nothing waits any more."""
-        for lane in self._lanes:
-            lane.close()
+        self._lanes.close()
 
     def _soon(self) -> None:
         """Have what waits run as soon as the loop is quiet, if a lane is free."""
-        if self._free and not self._looking and (self._batcher.has_work or self._reserved):
+        if not self._looking and (self._lanes.wait_for_all or (self._lanes.may_start and self._batcher.has_work)):
             self._looking = True
             self._loop.call_soon(self._look, self._arrivals, LOOKS)
 
@@ -180,25 +173,16 @@ class Dispatcher:
         self._fill_lanes()
 
     def _fill_lanes(self) -> None:
-        while self._free and not self._is_reserved():
-            running = len(self._lanes) - len(self._free)
-            run = self._formation.next(self._batcher.waiting, running, wide_runs=self._running_wide)
+        self._lanes.start_reserved()
+        while self._lanes.may_start:
+            run = self._formation.next(self._batcher.waiting, self._lanes.running, wide_runs=self._running_wide)
             batch = self._batcher.next_batch(monotonic(), run.rows) if run else None
             if run is None or batch is None:
                 return
-            self._start(self._free.pop(), batch, is_wide=run.is_wide)
-
-    def _is_reserved(self) -> bool:
-        """Whether no batch may start, for a measurement is made or waits for the lanes to be free."""
-        if self._reserved and len(self._free) == len(self._lanes):
-            # All lanes are taken while it runs, one of them by itself.
-            self._free.clear()
-            self._lanes[0].start(self._reserved.popleft())
-            return True
-        return bool(self._reserved)
+            self._start(self._lanes.take(), batch, is_wide=run.is_wide)
 
     def _measured(self, result: "asyncio.Future[float]", told: Callable[[], None]) -> None:
-        self._free.extend(self._lanes)
+        self._lanes.give_back_all()
         if not result.done():  # else nobody awaits it any more
             told()
         self._soon()
@@ -225,7 +209,7 @@ class Dispatcher:
             self._loop.call_soon_threadsafe(function, *arguments)
 
     def _finish(self, lane: Lane, batch: Batch[Ticket], outcome: Attempt) -> None:
-        self._free.append(lane)
+        self._lanes.give_back(lane)
         self._running_wide = False
         if isinstance(outcome, BaseException):
             self._fail(batch, outcome)

@@ -17,15 +17,15 @@ from harness.targets import Target
 pytestmark = pytest.mark.any_graviton
 
 Serve = Callable[..., Server]
-# Enough dummy work for a run of the model to take a second or so.
-LOOPS, EMULATED_LOOPS = 20_000, 8
+# Enough dummy work for a run of the model to take a third of a second or so, and some seconds on a busy machine.
+LOOPS, EMULATED_LOOPS = 5_000, 8
 PING_SECONDS = 2.0
 """SageMaker's limit for an answer of /ping."""
 
 
 @pytest.fixture
 def sluggish(target: Target, model_folder: Folder) -> Path:
-    """`x` float32 [N, 3] -> `y`, the same, after about a second."""
+    """`x` float32 [N, 3] -> `y`, the same, after a good while."""
     return model_folder(onnx_models.slow, loops=EMULATED_LOOPS if target.emulated else LOOPS)
 
 
