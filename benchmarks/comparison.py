@@ -21,10 +21,12 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
+from assets.fetch import AssetError
 from benchmarks.cells import ECHOES, HTTP_ECHO, OURS, Round
 from benchmarks.client import BenchmarkError, Measured, NoAnswerError, check_for_wrk, measure, write_cases
 from benchmarks.contestants import Contestant, Peers, contestants, running
 from benchmarks.limits import BATCHES, limit_of
+from benchmarks.program import names
 from benchmarks.records import threads_here
 from benchmarks.report import is_complete, save, tables
 from benchmarks.run import Run, begun, gone_on
@@ -34,7 +36,9 @@ CONNECTIONS = (1, 8, 32)
 # wrk counts whole seconds.
 WARM_SECONDS = 1
 # What a server takes to start and to stop on average; for the forecast alone.
-START_SECONDS = 5
+START_SECONDS = 3
+# A server so slow under so many connections that nothing came in the time is measured again, so many times as long.
+LONGER = 4
 # A measurement of the bare runtime is this share of one of a server: there are a dozen of them.
 LIMIT_SHARE = 1 / 6
 # What each of those takes besides, to warm up and for the turn that it is in to end; for the forecast alone.
@@ -47,7 +51,7 @@ def main() -> int:
     try:
         check_for_wrk()
         run = _measured(options)
-    except BenchmarkError as error:
+    except (AssetError, BenchmarkError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     print(f"\n{tables(run.cells)}")
@@ -61,10 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", help="the Python that has mosec, LitServe and FastAPI")
     parser.add_argument("--bentoml", help="the Python that has BentoML")
     parser.add_argument("--mlserver", help="the Python that has MLServer")
-    parser.add_argument("--workloads", type=_names, default=(), help=f"of {', '.join(MAKERS)}; all without it")
-    parser.add_argument(
-        "--servers", type=_names, default=(), help="comma-separated beginnings of names; all without it"
-    )
+    parser.add_argument("--workloads", type=names, default=(), help=f"of {', '.join(MAKERS)}; all without it")
+    parser.add_argument("--servers", type=names, default=(), help="comma-separated beginnings of names; all without it")
     parser.add_argument("--seconds", type=int, default=2, help="of each measurement (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each cell (default: %(default)s)")
     parser.add_argument("--save", action="store_true", help="keep table, chart and numbers in benchmarks/results")
@@ -74,21 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 def _measured(options: argparse.Namespace) -> Run:
     """Measure everything that is asked for, and save what is there after each round."""
-    names = options.workloads or tuple(MAKERS)
-    if unknown := [name for name in names if name not in MAKERS]:
+    wanted = options.workloads or tuple(MAKERS)
+    if unknown := [name for name in wanted if name not in MAKERS]:
         raise BenchmarkError(f"no such workload: {', '.join(unknown)}; expected some of {', '.join(MAKERS)}.")
     peers, threads = Peers(options.peers, options.bentoml, options.mlserver), threads_here()
     servers = [one for one in contestants(peers, threads) if _is_wanted(one, options.servers)]
     run = begun(peers, servers, options.seconds, options.rounds)
     if options.resume:
         run = gone_on(run)
-    missing = {name: run.missing(name) for name in names if run.missing(name)}
+    missing = {name: run.missing(name) for name in wanted if run.missing(name)}
     _announce(missing, servers, options.seconds)
     with tempfile.TemporaryDirectory() as folder:
         for workload in workloads(Path(folder), missing) if missing else ():
@@ -101,8 +99,8 @@ def _measured(options: argparse.Namespace) -> Run:
     return run
 
 
-def _is_wanted(contestant: Contestant, names: tuple[str, ...]) -> bool:
-    return not names or contestant.name.startswith(names) or contestant.name == HTTP_ECHO
+def _is_wanted(contestant: Contestant, beginnings: tuple[str, ...]) -> bool:
+    return not beginnings or contestant.name.startswith(beginnings) or contestant.name == HTTP_ECHO
 
 
 def _announce(missing: Mapping[str, int], servers: Sequence[Contestant], seconds: int) -> None:
@@ -155,7 +153,10 @@ class _Comparison:
                     ask = partial(measure, process.url, cases, connections, one_answer=server.name in ECHOES)
                     with suppress(NoAnswerError):
                         ask(WARM_SECONDS, process.cpu_seconds)
-                    found[server.name, connections] = ask(self.run.seconds, process.cpu_seconds)
+                    try:
+                        found[server.name, connections] = ask(self.run.seconds, process.cpu_seconds)
+                    except NoAnswerError:
+                        found[server.name, connections] = ask(self.run.seconds * LONGER, process.cpu_seconds)
         except BenchmarkError as error:
             self.run.failures.append(f"{server.name}, {workload.name}: {error}")
             print(f"  {server.name} FAILED: {error}", flush=True)

@@ -31,7 +31,8 @@ def _measurements(cells: Sequence[Cell]) -> str:
     rows = []
     for cell in cells:
         mine = ours.get((cell.workload, cell.connections))
-        compared = "" if mine is None or cell.server in (OURS, *ECHOES) else f"{ratio(mine, cell):.2f}"
+        times = None if mine is None or cell.server in (OURS, *ECHOES) else ratio(mine, cell)
+        compared = "" if times is None else f"{times:.2f}"
         share = "" if cell.share is None or cell.server in ECHOES else f"{cell.share:.2f}"
         rows.append(
             f"| {cell.workload} | {cell.server} | {cell.connections} | {cell.rate:.0f} | {share} | {compared} | "
