@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import comparison, report
 from benchmarks.cells import HTTP_ECHO, OURS, Round
-from benchmarks.client import BenchmarkError, Measured
+from benchmarks.client import BenchmarkError, Measured, NoAnswerError
 from benchmarks.contestants import Peers, contestants
 from benchmarks.limits import Limit
 from benchmarks.run import Run, begun, gone_on
@@ -136,3 +136,22 @@ def test_a_failure_of_ours_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(comparison, "contestants", lambda *_: [absent])
     assert comparison.main() == 1
     assert "failed: graviton-serving that is not there, tiny-json: " in capsys.readouterr().err
+
+
+def test_a_server_that_is_slow_is_given_longer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def measure(_url: str, _cases: Path, connections: int, seconds: int, _cpu: object, *, one_answer: bool) -> Measured:
+        assert one_answer
+        asked.append((connections, seconds))
+        if connections == 32 and seconds <= 2:
+            raise NoAnswerError("nothing came")
+        return Measured(rate=1, p50=1, p99=1, cpu=1, requests=seconds)
+
+    monkeypatch.setattr(comparison, "measure", measure)
+    (echo,) = [one for one in contestants(NOBODY, 1) if one.name == HTTP_ECHO]
+    run = new(rounds=1)
+    (found,) = comparison._Comparison(run, [echo], 1, tmp_path).rounds(MAKERS["tiny-json"]("tiny-json", tmp_path))
+    assert asked == [(1, 1), (1, 2), (8, 1), (8, 2), (32, 1), (32, 2), (32, 8)]
+    assert found.found[HTTP_ECHO, 32].requests == 8
+    assert not run.failures
