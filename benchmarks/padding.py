@@ -31,11 +31,13 @@ from benchmarks.records import threads_here
 from benchmarks.workloads import MAKERS, Inputs, Workload
 
 # Every length so often.
-COPIES: Final = 16
+COPIES: Final = 12
 SIZES: Final = (2, 4, 8, 16, 32)
 # So many texts wait at once, for those of about one length to be found among them.
 WAITING: Final = 32
 MOST_WASTE: Final = 1 / 8
+# No further round begins after so long.
+MOST_SECONDS: Final = 180
 # What padding must gain to be worth a setting, and the code behind it.
 LEAST: Final = 1.05
 
@@ -137,9 +139,10 @@ def _measure(options: argparse.Namespace, folder: Path) -> list[Way]:
             runs.append(_timed(session, callers, batches))
             padding = 1 - sum(lengths) / sum(batch[minilm.IDS].size for batch in batches)
             ways.append((name, wide, padded, padding, len(lengths) / len(plan)))
-    rounds = []
-    for number in range(options.rounds):
-        print(f"  round {number + 1} of {options.rounds}", flush=True)
+    rounds: list[list[float]] = []
+    started = perf_counter()
+    while len(rounds) < options.rounds and perf_counter() - started < MOST_SECONDS:
+        print(f"  round {len(rounds) + 1} of {options.rounds}", flush=True)
         rounds.append([len(lengths) / run() for run in runs])
     return [Way(*way, rates) for way, rates in zip(ways, zip(*rounds, strict=True), strict=True)]
 
@@ -153,23 +156,28 @@ def _check(session: Any, batches: Sequence[Inputs], plan: Plan, order: Sequence[
 
 
 def _timed(session: Any, callers: int, batches: Sequence[Inputs]) -> Callable[[], float]:  # noqa: ANN401
-    """Seconds that all batches take so many callers, each of whom takes the next when he is done."""
+    """Seconds that all batches take so many callers, each of whom takes the next when he is done.
 
-    def work(waiting: deque[Inputs]) -> float:
+    Who finds nothing left keeps his core busy, but not the clock, until the others are done, for under load there is
+    always more: a run beside an idle core is quicker than it would be.
+    """
+
+    def work(waiting: deque[Inputs | None], done: list[float]) -> None:
         started = perf_counter()
-        while waiting:
-            try:
-                batch = waiting.popleft()
-            except IndexError:  # another caller has taken the last one
-                break
-            session.run(None, batch)
-        return perf_counter() - started
+        try:
+            for batch in iter(waiting.popleft, None):
+                session.run(None, batch)
+        finally:
+            done.append(perf_counter() - started)
+        while len(done) < callers:
+            session.run(None, batches[0])
 
     def run() -> float:
-        waiting = deque(batches)
+        waiting, done = deque([*batches, *[None] * callers]), list[float]()
         with ThreadPoolExecutor(callers) as pool:
-            # Who finds nothing left is not counted: under load there is always more.
-            return sum(pool.map(work, [waiting] * callers)) / callers
+            for caller in [pool.submit(work, waiting, done) for _ in range(callers)]:
+                caller.result()
+        return sum(done) / callers
 
     return run
 
