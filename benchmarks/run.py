@@ -16,20 +16,21 @@ from benchmarks.cells import Cell, Round, cells_of
 from benchmarks.client import BenchmarkError, Measured
 from benchmarks.contestants import Contestant, Peers
 from benchmarks.limits import Limit
-from benchmarks.records import RESULTS, stamp, versions
+from benchmarks.records import RESULTS, code_version, stamp, versions
 from benchmarks.workloads import MAKERS
 
 NAME: Final = "comparison"
 PEERS_TOLD: Final = ("onnxruntime", "numpy", "uvicorn", "fastapi", "mosec", "litserve", "bentoml", "mlserver")
 # What must be the same of two runs for their rounds to be of one.
-SAME: Final = ("machine", "commit", "versions", "settings", "seconds")
+SAME: Final = ("machine", "code", "versions", "settings", "seconds")
 
 
 @dataclass(slots=True)
 class Run:
     """The files' name, what was measured and of what, round by round, and what failed.
 
-    `about` has time, machine, commit, versions, settings by server, seconds of a measurement and rounds wanted.
+    `about` has time, machine, commit, the last commit that changed `code`, versions, settings by server, seconds of
+    a measurement and rounds wanted.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Run:
     @classmethod
     def of(cls, name: str, document: Mapping[str, Any]) -> Self:
         """What `document` made."""
-        about = {key: document[key] for key in ("time", *SAME, "rounds")}
+        about = {key: document[key] for key in ("time", "commit", *SAME, "rounds")}
         measured = {workload: list(map(_of_row, rows)) for workload, rows in document["measured"].items()}
         return cls(name, about, measured, list(document["failures"]))
 
@@ -84,6 +85,7 @@ def begun(peers: Peers, servers: Sequence[Contestant], seconds: int, rounds: int
     about = stamp()
     found = {name: versions(path, PEERS_TOLD) for name, path in asdict(peers).items() if path is not None}
     about |= {
+        "code": code_version(),
         "versions": about["versions"] | found,
         "settings": {server.name: server.settings for server in servers},
         "seconds": seconds,

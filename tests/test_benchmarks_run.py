@@ -17,12 +17,13 @@ from benchmarks.run import Run, begun, gone_on
 from benchmarks.workloads import MAKERS, Workload
 
 NOBODY = Peers(None)
+LIMIT = Limit(100, {1: 100, 8: 400})
 
 
 def round_of(*servers: str, rate: float = 10) -> Round:
     measured = Measured(rate=rate, p50=1, p99=2, cpu=0.5, requests=1000)
     found = {(server, connections): measured for server in servers for connections in (1, 8, 32)}
-    return Round(found, (Limit(100, {1: 100, 8: 400}), Limit(90, {1: 90, 8: 300})))
+    return Round(found, (LIMIT, Limit(90, {1: 90, 8: 300})))
 
 
 def new(rounds: int = 3) -> Run:
@@ -58,7 +59,7 @@ def test_more_rounds_may_be_wanted_later(results: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("commit", "another"), ("machine", "another"), ("versions", {}), ("settings", {}), ("seconds", 9)],
+    [("code", "another"), ("machine", "another"), ("versions", {}), ("settings", {}), ("seconds", 9)],
 )
 def test_rounds_of_something_else_are_not_mixed_in(key: str, value: object, results: Path) -> None:
     report.save(new())
@@ -133,6 +134,7 @@ def test_a_failure_of_ours_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(sys, "argv", ["comparison", "--workloads", "tiny-json", "--rounds", "1"])
     ours = next(one for one in contestants(NOBODY, 1) if one.name == OURS)
     absent = replace(ours, name=OURS + " that is not there", command=("false",))
+    monkeypatch.setattr(comparison, "limit_of", lambda *_: LIMIT)
     monkeypatch.setattr(comparison, "contestants", lambda *_: [absent])
     assert comparison.main() == 1
     assert "failed: graviton-serving that is not there, tiny-json: " in capsys.readouterr().err
@@ -149,6 +151,7 @@ def test_a_server_that_is_slow_is_given_longer(monkeypatch: pytest.MonkeyPatch, 
         return Measured(rate=1, p50=1, p99=1, cpu=1, requests=seconds)
 
     monkeypatch.setattr(comparison, "measure", measure)
+    monkeypatch.setattr(comparison, "limit_of", lambda *_: LIMIT)
     (echo,) = [one for one in contestants(NOBODY, 1) if one.name == HTTP_ECHO]
     run = new(rounds=1)
     (found,) = comparison._Comparison(run, [echo], 1, tmp_path).rounds(MAKERS["tiny-json"]("tiny-json", tmp_path))
