@@ -34,11 +34,11 @@ check: $(VENV)/test.stamp ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/test.stamp $(VENV)/peers.stamp ## compare speed with the bare runtime and other servers on this machine (an hour and a half; needs wrk; less by WORKLOADS=, SERVERS=, ROUNDS=, SECONDS=)
+bench: $(VENV)/test.stamp $(VENV)/peers.stamp ## compare speed with the bare runtime and other servers on this machine (40 minutes; needs wrk; less by WORKLOADS=, SERVERS=, ROUNDS=, SECONDS=; RESUME=1 goes on)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.comparison --peers $(PEERS)/common/bin/python \
 		--bentoml $(PEERS)/bentoml/bin/python --mlserver $(PEERS)/mlserver/bin/python --save \
 		$(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(SERVERS),--servers '$(SERVERS)') \
-		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(BENCH)
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RESUME),--resume) $(BENCH)
 
 venv: $(VENV)/test.stamp ## make .venv with all that serving and testing need
 

@@ -40,12 +40,12 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A server under a load, each round's figures in order; a round without a share has no echo."""
+    """A server under a load: its figures by the rounds' numbers; a round without a share has no echo."""
 
     workload: str
     server: str
     connections: int
-    rounds: tuple[Measured, ...]
+    rounds: Mapping[int, Measured]
     shares: tuple[float, ...]
 
     @property
@@ -56,27 +56,27 @@ class Cell:
     @property
     def rate(self) -> float:
         """Requests a second, the median of the rounds."""
-        return median(one.rate for one in self.rounds)
+        return median(one.rate for one in self.rounds.values())
 
     @property
     def p50(self) -> float:
         """Milliseconds, the median of the rounds."""
-        return median(one.p50 for one in self.rounds)
+        return median(one.p50 for one in self.rounds.values())
 
     @property
     def p99(self) -> float:
         """Milliseconds, the median of the rounds."""
-        return median(one.p99 for one in self.rounds)
+        return median(one.p99 for one in self.rounds.values())
 
     @property
     def cpu(self) -> float:
         """The server's CPU milliseconds a request, the median of the rounds."""
-        return median(one.cpu for one in self.rounds)
+        return median(one.cpu for one in self.rounds.values())
 
     @property
     def tails(self) -> list[float]:
         """How many times as long as the median the slowest hundredth took, in each round."""
-        return [one.p99 / one.p50 for one in self.rounds]
+        return [one.p99 / one.p50 for one in self.rounds.values()]
 
     @property
     def share(self) -> float | None:
@@ -87,19 +87,23 @@ class Cell:
 def cells_of(workload: str, rounds: Collection[Round]) -> list[Cell]:
     """The cells of a workload; a server that failed in a round lacks that round."""
     keys = dict.fromkeys(key for one in rounds for key in one.found)
-    return [_cell(workload, *key, [one for one in rounds if key in one.found]) for key in keys]
+    return [_cell(workload, *key, {n: one for n, one in enumerate(rounds) if key in one.found}) for key in keys]
 
 
-def _cell(workload: str, server: str, connections: int, rounds: Collection[Round]) -> Cell:
-    measured = tuple(one.found[server, connections] for one in rounds)
-    ceilings = [one.ceiling(connections) for one in rounds]
-    shares = [one.rate / ceiling for one, ceiling in zip(measured, ceilings, strict=True) if ceiling is not None]
+def _cell(workload: str, server: str, connections: int, rounds: Mapping[int, Round]) -> Cell:
+    measured = {number: one.found[server, connections] for number, one in rounds.items()}
+    ceilings = {number: one.ceiling(connections) for number, one in rounds.items()}
+    shares = [measured[number].rate / ceiling for number, ceiling in ceilings.items() if ceiling is not None]
     return Cell(workload, server, connections, measured, tuple(shares))
 
 
-def ratio(one: Cell, other: Cell) -> float:
-    """How many times the other's rate: the median of the rounds' ratios, so that a slow minute hits both."""
-    return median(mine.rate / theirs.rate for mine, theirs in zip(one.rounds, other.rounds, strict=False))
+def ratio(one: Cell, other: Cell) -> float | None:
+    """How many times the other's rate: the median of the rounds' ratios, so that a slow minute hits both.
+
+    Rounds in which one of them failed do not count; None where there is no other.
+    """
+    both = [number for number in one.rounds if number in other.rounds]
+    return median(one.rounds[number].rate / other.rounds[number].rate for number in both) if both else None
 
 
 def best_peer(cell: Cell, cells: Iterable[Cell]) -> Cell | None:

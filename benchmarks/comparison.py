@@ -1,11 +1,12 @@
 """Ours, the bare runtime and other Python model servers, on this machine, in one run: `make bench`.
 
-    python -m benchmarks.comparison --peers PYTHON [--workloads tiny-json,...] [--servers mosec,...] [--save]
+    python -m benchmarks.comparison --peers PYTHON [--workloads tiny-json,...] [--servers mosec,...] [--save [--resume]]
 
 Every server is started anew for each workload and round with the same model, the same ONNX Runtime and as many
 threads as there are cores; wrk asks it on 1, 8 and 32 connections, on the same cores, and checks every answer. In
 a round all servers take turns, each time another first, between two measurements of the bare runtime, so that a
-slow minute hits all of them. Cells are medians of the rounds, ratios the medians of the rounds' ratios.
+slow minute hits all of them. Cells are medians of the rounds, ratios the medians of the rounds' ratios. Every round
+is saved when it is over; a run may be made in several parts, or go on after it was cut off (benchmarks/run.py).
 benchmarks/cells.py defines the limit, benchmarks/targets.py what is to be reached, docs/performance.md explains.
 """
 
@@ -13,28 +14,35 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from benchmarks.cells import ECHOES, HTTP_ECHO, OURS, Cell, Round, cells_of
+from assets.fetch import AssetError
+from benchmarks.cells import ECHOES, HTTP_ECHO, OURS, Round
 from benchmarks.client import BenchmarkError, Measured, NoAnswerError, check_for_wrk, measure, write_cases
 from benchmarks.contestants import Contestant, Peers, contestants, running
 from benchmarks.limits import BATCHES, limit_of
+from benchmarks.program import names
 from benchmarks.records import threads_here
-from benchmarks.report import Run, now, save, tables
+from benchmarks.report import is_complete, save, tables
+from benchmarks.run import Run, begun, gone_on
 from benchmarks.workloads import MAKERS, Workload, workloads
 
 CONNECTIONS = (1, 8, 32)
 # wrk counts whole seconds.
 WARM_SECONDS = 1
 # What a server takes to start and to stop on average; for the forecast alone.
-START_SECONDS = 5
+START_SECONDS = 3
+# A server so slow under so many connections that nothing came in the time is measured again, so many times as long.
+LONGER = 4
 # A measurement of the bare runtime is this share of one of a server: there are a dozen of them.
 LIMIT_SHARE = 1 / 6
+# What each of those takes besides, to warm up and for the turn that it is in to end; for the forecast alone.
+LIMIT_EXTRA_SECONDS = 0.5
 
 
 def main() -> int:
@@ -42,15 +50,14 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         check_for_wrk()
-        comparison = _Comparison(options)
-        cells = comparison.cells()
-    except BenchmarkError as error:
+        run = _measured(options)
+    except (AssetError, BenchmarkError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    print(f"\n{tables(cells)}")
-    for failure in comparison.failures:
+    print(f"\n{tables(run.cells)}")
+    for failure in run.failures:
         sys.stderr.write(f"failed: {failure}\n")
-    return int(any(failure.startswith(OURS) for failure in comparison.failures))
+    return int(any(failure.startswith(OURS) for failure in run.failures))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,95 +65,100 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", help="the Python that has mosec, LitServe and FastAPI")
     parser.add_argument("--bentoml", help="the Python that has BentoML")
     parser.add_argument("--mlserver", help="the Python that has MLServer")
-    parser.add_argument("--workloads", type=_names, default=(), help=f"of {', '.join(MAKERS)}; all without it")
-    parser.add_argument(
-        "--servers", type=_names, default=(), help="comma-separated beginnings of names; all without it"
-    )
-    parser.add_argument("--seconds", type=int, default=3, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--workloads", type=names, default=(), help=f"of {', '.join(MAKERS)}; all without it")
+    parser.add_argument("--servers", type=names, default=(), help="comma-separated beginnings of names; all without it")
+    parser.add_argument("--seconds", type=int, default=2, help="of each measurement (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each cell (default: %(default)s)")
     parser.add_argument("--save", action="store_true", help="keep table, chart and numbers in benchmarks/results")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run that was saved last: measure what it lacks"
+    )
     return parser
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _measured(options: argparse.Namespace) -> Run:
+    """Measure everything that is asked for, and save what is there after each round."""
+    wanted = options.workloads or tuple(MAKERS)
+    if unknown := [name for name in wanted if name not in MAKERS]:
+        raise BenchmarkError(f"no such workload: {', '.join(unknown)}; expected some of {', '.join(MAKERS)}.")
+    peers, threads = Peers(options.peers, options.bentoml, options.mlserver), threads_here()
+    servers = [one for one in contestants(peers, threads) if _is_wanted(one, options.servers)]
+    run = begun(peers, servers, options.seconds, options.rounds)
+    if options.resume:
+        run = gone_on(run)
+    missing = {name: run.missing(name) for name in wanted if run.missing(name)}
+    _announce(missing, servers, options.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        for workload in workloads(Path(folder), missing) if missing else ():
+            for one in _Comparison(run, servers, threads, Path(folder)).rounds(workload):
+                run.measured.setdefault(workload.name, []).append(one)
+                if options.save:
+                    print(f"  saved as {save(run)}", flush=True)
+    if options.save and not is_complete(run):
+        print("The run is not complete. RESUME=1, or --resume, goes on with it.")
+    return run
+
+
+def _is_wanted(contestant: Contestant, beginnings: tuple[str, ...]) -> bool:
+    return not beginnings or contestant.name.startswith(beginnings) or contestant.name == HTTP_ECHO
+
+
+def _announce(missing: Mapping[str, int], servers: Sequence[Contestant], seconds: int) -> None:
+    each = START_SECONDS + len(CONNECTIONS) * (WARM_SECONDS + seconds)
+    limits = 2 * (2 * len(BATCHES) + 1) * (seconds * LIMIT_SHARE + LIMIT_EXTRA_SECONDS)
+    taking = {name: sum(server.takes(name) for server in servers) for name in missing}
+    minutes = sum(rounds * (taking[name] * each + limits) for name, rounds in missing.items()) / 60
+    told = ", ".join(f"{name} ({rounds})" for name, rounds in missing.items()) or "nothing"
+    print(f"Rounds to measure: {told}; {', '.join(server.name for server in servers)}: about {minutes:.0f} minutes.")
+    load = os.getloadavg()[0]
+    if threads_here() <= load * 2:
+        print(f"Other programs are running (load {load:.1f}): the numbers will be theirs, too.", flush=True)
 
 
 @dataclass(slots=True)
 class _Comparison:
-    """A run and how far it has come."""
+    """The servers of a run, and where it keeps files."""
 
-    options: argparse.Namespace
-    failures: list[str] = field(default_factory=list)
-    _done: int = 0
+    run: Run
+    servers: Sequence[Contestant]
+    threads: int
+    folder: Path
 
-    def cells(self) -> list[Cell]:
-        """Measure everything; after each workload, what is there is saved."""
-        names = self.options.workloads or tuple(MAKERS)
-        if unknown := [name for name in names if name not in MAKERS]:
-            raise BenchmarkError(f"no such workload: {', '.join(unknown)}; expected some of {', '.join(MAKERS)}.")
-        peers = Peers(self.options.peers, self.options.bentoml, self.options.mlserver)
-        threads = threads_here()
-        servers = [c for c in contestants(peers, threads) if self._wanted(c)]
-        run = Run(now(), self.options.seconds, self.options.rounds, peers, servers)
-        self._announce(len(names), servers)
-        cells: list[Cell] = []
-        with tempfile.TemporaryDirectory() as folder:
-            for workload in workloads(Path(folder), names):
-                rounds = list(self._rounds(workload, servers, Path(folder), threads))
-                cells += cells_of(workload.name, rounds)
-                run.limits[workload.name] = rounds
-                if self.options.save:
-                    print(f"saved as {save(run, cells, self.failures)}", flush=True)
-        return cells
-
-    def _wanted(self, contestant: Contestant) -> bool:
-        wanted = self.options.servers
-        return not wanted or contestant.name.startswith(wanted) or contestant.name == HTTP_ECHO
-
-    def _announce(self, names: int, servers: Sequence[Contestant]) -> None:
-        each = START_SECONDS + len(CONNECTIONS) * (WARM_SECONDS + self.options.seconds)
-        limits = 2 * (2 * len(BATCHES) + 1) * self.options.seconds * LIMIT_SHARE
-        minutes = names * self.options.rounds * (len(servers) * each + 2 * limits) / 60
-        told = ", ".join(server.name for server in servers)
-        print(f"{names} workloads, {self.options.rounds} rounds, {told}: about {minutes:.0f} minutes.")
-        if threads_here() > os.getloadavg()[0] * 2:
-            return
-        print(
-            f"Other programs are running (load {os.getloadavg()[0]:.1f}): the numbers will be theirs, too.", flush=True
-        )
-
-    def _rounds(self, workload: Workload, servers: Sequence[Contestant], folder: Path, threads: int) -> Iterator[Round]:
+    def rounds(self, workload: Workload) -> Iterator[Round]:
+        """Those that the run lacks of this workload."""
+        taking = [server for server in self.servers if server.takes(workload.name)]
         cases = {
-            dialect: write_cases(workload, folder / f"{workload.name}-{dialect}.lua", open_inference=dialect)
-            for dialect in {server.open_inference for server in servers if server.takes(workload)}
+            dialect: write_cases(workload, self.folder / f"{workload.name}-{dialect}.lua", open_inference=dialect)
+            for dialect in {server.open_inference for server in taking}
         }
-        taking = [server for server in servers if server.takes(workload)]
-        for number in range(self.options.rounds):
-            print(f"{workload.name}, round {number + 1} of {self.options.rounds}", flush=True)
+        for number in range(self.run.wanted - self.run.missing(workload.name), self.run.wanted):
+            started = monotonic()
+            print(f"{workload.name}, round {number + 1} of {self.run.wanted}", flush=True)
             first = number % len(taking)
-            seconds = self.options.seconds * LIMIT_SHARE
-            before = limit_of(workload, threads, seconds)
+            seconds = self.run.seconds * LIMIT_SHARE
+            before = limit_of(workload, self.threads, seconds)
             found: dict[tuple[str, int], Measured] = {}
             for server in taking[first:] + taking[:first]:
-                found |= self._measured(server, workload, cases[server.open_inference], threads)
-            yield Round(found, (before, limit_of(workload, threads, seconds)))
+                found |= self._of_server(server, workload, cases[server.open_inference])
+            yield Round(found, (before, limit_of(workload, self.threads, seconds)))
+            print(f"  {(monotonic() - started) / 60:.1f} minutes", flush=True)
 
-    def _measured(
-        self, server: Contestant, workload: Workload, cases: Path, threads: int
-    ) -> dict[tuple[str, int], Measured]:
+    def _of_server(self, server: Contestant, workload: Workload, cases: Path) -> dict[tuple[str, int], Measured]:
         """One server at every load. One that fails does not end the run, but is told at its end."""
         found: dict[tuple[str, int], Measured] = {}
         started = monotonic()
         try:
-            with running(server, workload, threads) as process:
+            with running(server, workload, self.threads) as process:
                 for connections in CONNECTIONS:
                     ask = partial(measure, process.url, cases, connections, one_answer=server.name in ECHOES)
                     with suppress(NoAnswerError):
                         ask(WARM_SECONDS, process.cpu_seconds)
-                    found[server.name, connections] = ask(self.options.seconds, process.cpu_seconds)
+                    try:
+                        found[server.name, connections] = ask(self.run.seconds, process.cpu_seconds)
+                    except NoAnswerError:
+                        found[server.name, connections] = ask(self.run.seconds * LONGER, process.cpu_seconds)
         except BenchmarkError as error:
-            self.failures.append(f"{server.name}, {workload.name}: {error}")
+            self.run.failures.append(f"{server.name}, {workload.name}: {error}")
             print(f"  {server.name} FAILED: {error}", flush=True)
             return {}
         told = "; ".join(

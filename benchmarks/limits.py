@@ -27,7 +27,7 @@ class Limit:
 
 def limit_of(workload: Workload, threads: int, seconds: float) -> Limit:
     """Measure both shapes: one wide session, and a session of one thread run from as many threads."""
-    wide, narrow = _session(workload, threads), _session(workload, 1)
+    wide, narrow = session_of(workload, threads), session_of(workload, 1)
     rates = {
         batch: max(_rate(wide, workload, batch, 1, seconds), _rate(narrow, workload, batch, threads, seconds))
         for batch in BATCHES
@@ -35,7 +35,8 @@ def limit_of(workload: Workload, threads: int, seconds: float) -> Limit:
     return Limit(_rate(wide, workload, 1, 1, seconds), rates)
 
 
-def _session(workload: Workload, threads: int) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+def session_of(workload: Workload, threads: int) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+    """The bare runtime with the workload's model and so many threads."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     return ort.InferenceSession(workload.model, options, providers=["CPUExecutionProvider"])

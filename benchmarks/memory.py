@@ -12,16 +12,16 @@ import argparse
 import re
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.client import BenchmarkError, check_for_wrk, measure, write_cases
+from benchmarks import program
+from benchmarks.client import check_for_wrk, measure, write_cases
 from benchmarks.contestants import Running, ours, running
-from benchmarks.records import keep, threads_here, write_runs
+from benchmarks.records import threads_here, write_runs
 from benchmarks.workloads import MAKERS, Workload, with_rows, workloads
 
 CONNECTIONS = 32
@@ -58,27 +58,17 @@ class Sizes:
 
 def main() -> int:
     """Measure and report."""
-    options = _parser().parse_args()
-    try:
-        check_for_wrk()
-        with tempfile.TemporaryDirectory() as folder:
-            found = [_sizes(one, Path(folder), options.requests) for one in workloads(Path(folder), options.workloads)]
-    except BenchmarkError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    print(table(found))
-    if options.save:
-        rows = [asdict(one) | {"ratio": one.ratio} for one in found]
-        print(f"saved as {keep('memory', rows, most=MOST, connections=CONNECTIONS)}")
-    return 0
+    return program.run("memory", __doc__, _add_options, _measure, table, most=MOST, connections=CONNECTIONS)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workloads", type=lambda text: text.split(","), default=tuple(MAKERS))
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workloads", type=program.names, default=tuple(MAKERS))
     parser.add_argument("--requests", type=int, default=REQUESTS, help="to each server (default: %(default)s)")
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    return parser
+
+
+def _measure(options: argparse.Namespace, folder: Path) -> list[Sizes]:
+    check_for_wrk()
+    return [_sizes(one, folder, options.requests) for one in workloads(folder, options.workloads)]
 
 
 def table(found: Sequence[Sizes]) -> str:

@@ -9,11 +9,10 @@ import argparse
 import http.client
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from typing import Any, Final
@@ -22,9 +21,10 @@ import numpy as np
 import onnxruntime as ort
 
 from assets import onnx_models
+from benchmarks import program
 from benchmarks.client import TOLERANCE, BenchmarkError
 from benchmarks.contestants import Running, ours, starting
-from benchmarks.records import keep, threads_here
+from benchmarks.records import threads_here
 from benchmarks.workloads import JSON, MAKERS, Tensor, Workload, with_rows
 
 CONNECTIONS: Final = 8
@@ -50,25 +50,16 @@ class Pings:
 
 def main() -> int:
     """Measure and report."""
-    options = _parser().parse_args()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            found = [_bodies(Path(folder), options.seconds), _inference(Path(folder), options.inference)]
-    except BenchmarkError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    print(table(found))
-    if options.save:
-        print(f"saved as {keep('ping', [asdict(one) for one in found], connections=CONNECTIONS, pause=PAUSE_SECONDS)}")
-    return 0
+    return program.run("ping", __doc__, _add_options, _measure, table, connections=CONNECTIONS, pause=PAUSE_SECONDS)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=int, default=20, help="of large bodies (default: %(default)s)")
     parser.add_argument("--inference", type=float, default=10.0, help="seconds of one (default: %(default)s)")
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    return parser
+
+
+def _measure(options: argparse.Namespace, folder: Path) -> list[Pings]:
+    return [_bodies(folder, options.seconds), _inference(folder, options.inference)]
 
 
 def table(found: Sequence[Pings]) -> str:

@@ -1,5 +1,6 @@
 """What every benchmark keeps with its numbers: when, on what machine, with which versions and settings."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -24,6 +25,10 @@ VERSIONS = (
 OURS_TOLD = ("onnxruntime", "numpy", "uvicorn", "uvloop", "httptools", "fastapi", "pysimdjson")
 
 
+# What is measured, and by what: pages and earlier results change no number.
+CODE = ("serving", "benchmarks", "tests/assets", ":!benchmarks/results")
+
+
 def threads_here() -> int:
     """The cores that this process may use: as many threads the runtime gets everywhere."""
     return len(os.sched_getaffinity(0))
@@ -40,6 +45,14 @@ def stamp() -> dict[str, Any]:
             "ours": versions(sys.executable, OURS_TOLD),
         },
     }
+
+
+def code_version() -> str:
+    """The last commit that changed anything that runs, with a hash of what was changed since, if anything was."""
+    git = ("git", "-C", str(HERE.parent))
+    changed = output(*git, "status", "--porcelain", "--", *CODE) + output(*git, "diff", "HEAD", "--", *CODE)
+    mark = f"-{hashlib.sha256(changed.encode()).hexdigest()[:8]}" if changed else ""
+    return output(*git, "log", "-1", "--format=%h", "--", *CODE) + mark
 
 
 def versions(python: str, packages: Sequence[str]) -> list[str]:

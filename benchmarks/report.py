@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import ECHOES, OURS, Cell, Round, ratio
+from benchmarks.cells import ECHOES, OURS, Cell, ratio
 from benchmarks.chart import chart
-from benchmarks.contestants import Contestant, Peers
-from benchmarks.records import RESULTS, stamp, versions
+from benchmarks.contestants import Peers, contestants
+from benchmarks.records import RESULTS
+from benchmarks.run import Run
 from benchmarks.targets import Verdict, verdicts
 from benchmarks.workloads import MAKERS
 
@@ -18,25 +18,6 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
 # The page shows complete runs alone.
 LEAST_ROUNDS = 3
-PEERS_TOLD = ("onnxruntime", "numpy", "uvicorn", "fastapi", "mosec", "litserve", "bentoml", "mlserver")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What was asked for, and when."""
-
-    time: datetime
-    seconds: int
-    rounds: int
-    peers: Peers
-    servers: Sequence[Contestant]
-    limits: dict[str, Sequence[Round]] = field(default_factory=dict)
-    """By workload, its rounds, whose limits are kept."""
-
-
-def now() -> datetime:
-    """The time, for the records."""
-    return datetime.now(UTC)
 
 
 def tables(cells: Sequence[Cell]) -> str:
@@ -50,7 +31,8 @@ def _measurements(cells: Sequence[Cell]) -> str:
     rows = []
     for cell in cells:
         mine = ours.get((cell.workload, cell.connections))
-        compared = "" if mine is None or cell.server in (OURS, *ECHOES) else f"{ratio(mine, cell):.2f}"
+        times = None if mine is None or cell.server in (OURS, *ECHOES) else ratio(mine, cell)
+        compared = "" if times is None else f"{times:.2f}"
         share = "" if cell.share is None or cell.server in ECHOES else f"{cell.share:.2f}"
         rows.append(
             f"| {cell.workload} | {cell.server} | {cell.connections} | {cell.rate:.0f} | {share} | {compared} | "
@@ -73,21 +55,25 @@ def _table(titles: Sequence[str], rows: Sequence[str]) -> str:
     return "\n".join((f"| {' | '.join(titles)} |", "|---" * len(titles) + "|", *rows))
 
 
-def save(run: Run, cells: Sequence[Cell], failures: Sequence[str]) -> Path:
-    """Keep the run in benchmarks/results; a complete one goes into docs/performance.md too."""
-    document = _document(run, cells, failures)
-    place = RESULTS / f"comparison-{run.time:%Y-%m-%d-%H%M}"
+def save(run: Run) -> Path:
+    """Keep the run, as far as it has come, in benchmarks/results; a complete one goes into docs/performance.md too."""
+    cells = run.cells
+    place = RESULTS / run.name
     RESULTS.mkdir(exist_ok=True)
-    place.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    report = f"{_about(document)}\n\n{tables(cells)}"
+    summary = {
+        "cells": [_summary(cell) for cell in cells],
+        "verdicts": [asdict(one) | {"met": one.met} for one in verdicts(cells)],
+    }
+    place.with_suffix(".json").write_text(json.dumps(run.document() | summary, indent=1) + "\n", encoding="utf-8")
+    report = f"{_about(run)}\n\n{tables(cells)}"
     place.with_suffix(".md").write_text(report, encoding="utf-8")
     points = [(cell.workload, cell.server, cell.rate, cell.p99) for cell in cells if cell.server not in ECHOES]
     if points:
         place.with_suffix(".svg").write_text(chart(points), encoding="utf-8")
-    if _complete(run, cells):
+    if is_complete(run):
         picture = f"![Throughput against p99](../benchmarks/results/{place.name}.svg)"
         page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(with_section(page, f"{_about(document)}\n\n{tables(cells)}\n{picture}\n"), encoding="utf-8")
+        PAGE.write_text(with_section(page, f"{report}\n{picture}\n"), encoding="utf-8")
     return place.with_suffix(".json")
 
 
@@ -104,46 +90,37 @@ def with_section(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 
-def _complete(run: Run, cells: Sequence[Cell]) -> bool:
-    everyone = run.peers.common and run.peers.bentoml
-    served = {cell.server for cell in cells} >= {server.name for server in run.servers}
+def is_complete(run: Run) -> bool:
+    """Whether all workloads were measured, of all servers but MLServer at least, in all rounds that were wanted."""
+    everyone = {one.name for one in contestants(Peers(common="", bentoml=""), 1)}
+    wanted = max(run.wanted, LEAST_ROUNDS)
     return (
-        bool(everyone)
-        and served
-        and len(run.servers) > len(ECHOES) + 1
-        and run.rounds >= LEAST_ROUNDS
-        and {cell.workload for cell in cells} == set(MAKERS)
+        set(run.settings) >= everyone
+        and {cell.server for cell in run.cells} >= set(run.settings)
+        and all(len(run.measured.get(name, ())) >= wanted for name in MAKERS)
     )
 
 
-def _about(document: dict[str, Any]) -> str:
+def _about(run: Run) -> str:
     """Machine, versions and settings in a few lines."""
-    servers = "; ".join(f"{name}: {settings}" for name, settings in document["settings"].items())
-    told = "; ".join(f"{who}: {', '.join(what)}" for who, what in document["versions"].items())
+    servers = "; ".join(f"{name}: {settings}" for name, settings in run.settings.items())
+    told = "; ".join(f"{who}: {', '.join(what)}" for who, what in run.about["versions"].items())
     return (
-        f"{document['time']}, {document['machine']}; medians of {document['rounds']} rounds of "
-        f"{document['seconds']} s; {told}.\n\n"
+        f"{run.about['time']}, {run.about['machine']}; medians of {run.wanted} rounds of "
+        f"{run.seconds} s; {told}.\n\n"
         f"Settings: {servers}."
     )
 
 
-def _document(run: Run, cells: Sequence[Cell], failures: Sequence[str]) -> dict[str, Any]:
-    about = stamp()
+def _summary(cell: Cell) -> dict[str, Any]:
     return {
-        "benchmark": "comparison",
-        **about,
-        "seconds": run.seconds,
-        "rounds": run.rounds,
-        "settings": {server.name: server.settings for server in run.servers},
-        "versions": about["versions"] | _versions(run.peers),
-        "limits": {
-            name: [[asdict(limit) for limit in one.limits] for one in rounds] for name, rounds in run.limits.items()
-        },
-        "cells": [asdict(cell) | {"rate": cell.rate, "share": cell.share} for cell in cells],
-        "verdicts": [asdict(one) | {"met": one.met} for one in verdicts(cells)],
-        "failures": list(failures),
+        "workload": cell.workload,
+        "server": cell.server,
+        "connections": cell.connections,
+        "rate": cell.rate,
+        "p50": cell.p50,
+        "p99": cell.p99,
+        "cpu": cell.cpu,
+        "share": cell.share,
+        "shares": cell.shares,
     }
-
-
-def _versions(peers: Peers) -> dict[str, list[str]]:
-    return {name: versions(path, PEERS_TOLD) for name, path in asdict(peers).items() if path is not None}

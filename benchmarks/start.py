@@ -8,17 +8,17 @@ ratio is the median of the rounds' ratios and is to be at most 1.5.
 import argparse
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
 from typing import Final
 
+from benchmarks import program
 from benchmarks.client import BenchmarkError
 from benchmarks.contestants import READY_SECONDS, ours, starting
-from benchmarks.records import keep, threads_here, write_runs
+from benchmarks.records import threads_here, write_runs
 from benchmarks.workloads import MAKERS, Workload, workloads
 
 MOST: Final = 1.5
@@ -45,29 +45,16 @@ class Start:
 
 def main() -> int:
     """Measure and report."""
-    options = _parser().parse_args()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            wanted = workloads(Path(folder), options.workloads)
-            found = [_start(workload, Path(folder), options.rounds) for workload in wanted]
-    except BenchmarkError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    print(table(found))
-    if options.save:
-        rows = [asdict(one) | {"ratio": one.ratio} for one in found]
-        print(f"saved as {keep('start', rows, most=MOST, rounds=options.rounds)}")
-    return 0
+    return program.run("start", __doc__, _add_options, _measure, table, most=MOST)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--workloads", type=lambda text: text.split(","), default=WORKLOADS, help=f"of {', '.join(MAKERS)}"
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workloads", type=program.names, default=WORKLOADS, help=f"of {', '.join(MAKERS)}")
     parser.add_argument("--rounds", type=int, default=7, help="turns that both take (default: %(default)s)")
-    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
-    return parser
+
+
+def _measure(options: argparse.Namespace, folder: Path) -> list[Start]:
+    return [_start(workload, folder, options.rounds) for workload in workloads(folder, options.workloads)]
 
 
 def table(found: Sequence[Start]) -> str:

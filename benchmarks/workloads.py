@@ -23,6 +23,8 @@ Tensor = npt.NDArray[Any]
 # Different bodies, so that a server that gives everybody the same answer is found out.
 BODIES = 8
 JSON, NPY = "application/json", "application/x-npy"
+# What names of workloads in that format end with.
+NPY_NAMES = "-npy"
 DIGITS = 6
 # Of MiniLM's vocabulary: what begins and ends a text, and where words begin, after the single characters.
 START, END, FIRST_WORD, VOCABULARY = 101, 102, 1996, 30522

@@ -65,6 +65,13 @@ def test_a_server_that_failed_in_a_round_lacks_it() -> None:
     assert {cell.server: len(cell.rounds) for cell in cells} == {OURS: 2, "mosec": 1}
 
 
+def test_ratios_are_of_rounds_that_both_have() -> None:
+    found = [{(OURS, 1): 5.0}, {(OURS, 1): 60.0, ("mosec", 1): 20.0}, {("LitServe", 1): 4.0}]
+    cells = {cell.server: cell for cell in cells_of("tiny-json", [round_of(rates) for rates in found])}
+    assert ratio(cells[OURS], cells["mosec"]) == 3
+    assert ratio(cells[OURS], cells["LitServe"]) is None
+
+
 def test_the_best_peer_is_neither_ours_nor_an_echo() -> None:
     cells = cells_of("tiny-json", [round_of({(HTTP_ECHO, 1): 99, (OURS, 1): 9, ("mosec", 1): 3, ("LitServe", 1): 4})])
     ours = next(cell for cell in cells if cell.server == OURS)
@@ -101,7 +108,7 @@ def test_verdicts_of_a_workload() -> None:
 
 
 def test_a_slow_tail_is_found() -> None:
-    cell = Cell("wide-npy", OURS, 32, (measured(9, p50=10, p99=30),), (0.9,))
+    cell = Cell("wide-npy", OURS, 32, {0: measured(9, p50=10, p99=30)}, (0.9,))
     (tail,) = [one for one in verdicts([cell]) if one.what == "p99 / p50"]
     assert tail.reached == 3
     assert not tail.met
