@@ -62,11 +62,11 @@ def target(request: pytest.FixtureRequest) -> Target:
     if request.param == "local":
         return Local()
     platform, _, cpu = request.param.partition("-")
-    return Image(built_image(platform), platform, cpu)
+    return Image(built_image(platform, DEFAULT_VARIANT), platform, cpu)
 
 
 @cache
-def built_image(platform: str, variant: str = DEFAULT_VARIANT) -> str:
+def built_image(platform: str, variant: str) -> str:
     """The image of this working tree for a platform, built once a session; the engine's cache keeps it cheap."""
     if not engine_answers():
         leave_out("no Docker engine answers: the built images were not tested")
