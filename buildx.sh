@@ -169,7 +169,8 @@ validate() {
     fail "--repository is '$repository': expected [REGISTRY/]NAME in lower case"
   # The longest name that is made of it must be a tag too: 128 characters at most.
   [[ $tag-$variant-arm64 =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] ||
-    fail "--tag is '$tag': expected letters, digits, '_', '.' and '-', not beginning with '.' or '-'"
+    fail "--tag is '$tag': expected letters, digits, '_', '.' and '-', not beginning with '.' or '-', and at most" \
+      "$((128 - ${#variant} - 7)) characters, as -$variant-arm64 is added"
   if [[ $action == --push && $repository != */* ]]; then
     fail "--repository is '$repository', which names no registry to push to: expected one like" \
       "123456789012.dkr.ecr.eu-west-1.amazonaws.com/graviton-serving"

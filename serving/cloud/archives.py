@@ -38,11 +38,10 @@ class Packed:
     size: int
     sha256: str
 
-    @property
-    def described(self) -> str:
-        """One line for the operator."""
+    def described(self, name: str) -> str:
+        """One line for the operator, who knows it by that name."""
         return (
-            f"{self.path}: files: {self.files}, bytes: {self.unpacked:,}, packed: {self.size:,}; served by the "
+            f"{name}: files: {self.files}, bytes: {self.unpacked:,}, packed: {self.size:,}; served by the "
             f"{self.framework} backend. sha256 {self.sha256}"
         )
 

@@ -14,31 +14,83 @@ NO_BOTO3 = "This command needs boto3: run it on your own machine, after pip inst
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the five commands."""
-    _add_pack(commands.add_parser("pack", help="make a model.tar.gz as SageMaker wants it, and try it out"))
-    _add_deploy(commands.add_parser("deploy", help="make or update a SageMaker endpoint, after checking it"))
-    invoke = commands.add_parser("invoke", help="send a file to an endpoint and print the answer")
-    invoke.add_argument("file", metavar="FILE", help="the request's body; - reads standard input")
-    invoke.add_argument("--content-type", metavar="TYPE", help="default: by the file's name, JSON for standard input")
-    for option in ("--accept", "--target-model", "--custom-attributes"):
-        invoke.add_argument(option, metavar="TEXT", help="as in InvokeEndpoint")
-    _finish(invoke, "invoke")
-    _finish(commands.add_parser("status", help="tell an endpoint's state"), "status")
-    _finish(commands.add_parser("delete", help="remove an endpoint and all that deploy made for it"), "delete")
+    _add_pack(
+        commands.add_parser(
+            "pack",
+            help="make a model.tar.gz as SageMaker wants it, and try it out",
+            description="Make a model.tar.gz as SageMaker wants it, after loading the model and running it once, and "
+            "tell which backend serves it.",
+        )
+    )
+    _add_deploy(
+        commands.add_parser(
+            "deploy",
+            help="make or update a SageMaker endpoint, after checking it",
+            description="Make a SageMaker endpoint, or update the one of that name without downtime. What AWS would "
+            "find out after minutes is checked first. It costs by the hour until `delete` removes it.",
+        )
+    )
+    _add_invoke(
+        commands.add_parser(
+            "invoke",
+            help="send a file to an endpoint and print the answer",
+            description="Send a file to an endpoint and print the answer as it came; of an asynchronous endpoint, "
+            "wait for it.",
+        )
+    )
+    status = commands.add_parser(
+        "status",
+        help="tell an endpoint's state",
+        description="Tell an endpoint's state, its instances and their scaling, and why it failed if it did: the exit "
+        "status is 1 then.",
+    )
+    _finish(status, "status")
+    delete = commands.add_parser(
+        "delete",
+        help="remove an endpoint and all that deploy made for it",
+        description="Remove an endpoint and all that `deploy` made for it: scaling, configurations, models and the "
+        "archives that it uploaded. Nothing else is touched.",
+    )
+    _finish(delete, "delete")
 
 
 def _add_pack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="the model's folder, which becomes the root")
-    parser.add_argument("-o", "--output", type=Path, default=Path("model.tar.gz"), metavar="FILE")
     parser.add_argument(
-        "--load", action=argparse.BooleanOptionalAction, default=True, help="load the model and run it, to see it work"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("model.tar.gz"),
+        metavar="FILE",
+        help="the archive (default: model.tar.gz, here)",
+    )
+    parser.add_argument(
+        "--load",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="load the model and run it (the default), or not",
     )
     parser.set_defaults(command=_pack, quietest=logging.WARNING)
 
 
-def _add_deploy(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--image", required=True, metavar="URI", help="the image in ECR")
+def _add_invoke(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the request's body; - reads standard input")
+    parser.add_argument("--content-type", metavar="TYPE", help="default: by the file's name, JSON for standard input")
+    parser.add_argument("--accept", metavar="TYPE", help="the answer's format (default: the container's, JSON)")
+    parser.add_argument("--target-model", metavar="ARCHIVE", help="of many models, the archive's name below the prefix")
     parser.add_argument(
-        "--model-data", required=True, metavar="S3|DIR|FILE", help="archive in S3 or here, or a directory to pack"
+        "--custom-attributes", metavar="TEXT", help="passed on to the container, like tfs-model-version=2"
+    )
+    _finish(parser, "invoke")
+
+
+def _add_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image", required=True, metavar="URI", help="the image in ECR, as buildx.sh --push prints it")
+    parser.add_argument(
+        "--model-data",
+        required=True,
+        metavar="S3|DIR|FILE",
+        help="archive in S3 or here, or a directory; what is here is packed and uploaded",
     )
     parser.add_argument("--role", required=True, metavar="ARN", help="the role that the container runs in")
     parser.add_argument("--instance-type", default="ml.c7g.xlarge", metavar="TYPE", help="default: ml.c7g.xlarge")
@@ -65,21 +117,43 @@ def _add_deploy(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="what one instance is to get: invocations a minute, with --async requests that wait",
     )
-    parser.add_argument("--async", dest="async_output", default="", metavar="S3", help="an asynchronous endpoint")
-    parser.add_argument("--multi-model", action="store_true", help="--model-data is a prefix of archives")
-    parser.add_argument("--bucket", metavar="NAME", help="where a directory's archive goes (default: SageMaker's own)")
-    parser.add_argument("--wait", action=argparse.BooleanOptionalAction, default=True, help="until it is in service")
-    parser.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="before creating anything")
     parser.add_argument(
-        "--dry-run", nargs="?", const="both", choices=("json", "python", "both"), help="print the calls, make none"
+        "--async",
+        dest="async_output",
+        default="",
+        metavar="S3",
+        help="an asynchronous endpoint, whose answers go below this prefix",
+    )
+    parser.add_argument(
+        "--multi-model", action="store_true", help="many models: --model-data is the prefix of their archives in S3"
+    )
+    parser.add_argument("--bucket", metavar="NAME", help="where an archive from here goes (default: SageMaker's own)")
+    parser.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="wait until it is in service (the default), or not",
+    )
+    parser.add_argument(
+        "--check",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="check all that can be checked before anything is made (the default), or not",
+    )
+    parser.add_argument(
+        "--dry-run",
+        nargs="?",
+        const="both",
+        choices=("json", "python", "both"),
+        help="print the calls, as JSON, as a program for boto3 or both (the default), and make none",
     )
     _finish(parser, "deploy")
 
 
 def _finish(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--name", required=True, metavar="NAME", help="the endpoint's name")
-    parser.add_argument("--region", help="default: that of the AWS configuration")
-    parser.add_argument("--profile", help="a profile of the AWS configuration")
+    parser.add_argument("--region", metavar="REGION", help="default: that of the AWS configuration")
+    parser.add_argument("--profile", metavar="NAME", help="a profile of the AWS configuration")
     parser.set_defaults(command=_on_aws(name), quietest=logging.WARNING)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from serving.cloud import images, instances, listing, storage
 from serving.cloud.archives import SUFFIX
 from serving.cloud.deployment import OWNER_TAG, Deployment
+from serving.cloud.failure import NO_CREDENTIALS
 from serving.cloud.listing import ArchiveError
 from serving.cloud.progress import Say
 from serving.cloud.session import Clients, CloudError
@@ -13,7 +14,8 @@ from serving.cloud.storage import Place
 from serving.settings import SettingError, from_environment
 
 # All from the API's own model (botocore).
-NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+LONGEST_NAME = 63
+NAME = re.compile(rf"[a-zA-Z0-9](-*[a-zA-Z0-9]){{0,{LONGEST_NAME - 1}}}")
 ROLE = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
 VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 MOST_VARIABLES = 100
@@ -28,15 +30,19 @@ def problems(clients: Clients, wanted: Deployment, say: Say) -> list[str]:
     """
     found: dict[str, None] = {}
     architecture = instances.architecture(wanted.instance_type)
-    checks: tuple[Callable[[], Iterator[str]], ...] = (
+    here: tuple[Callable[[], Iterator[str]], ...] = (
         lambda: _shapes(wanted),
         lambda: _environment(wanted),
         lambda: _scaling(wanted),
+    )
+    on_aws: tuple[Callable[[], Iterator[str]], ...] = (
         lambda: images.problems(clients, wanted.image, architecture, multi_model=wanted.multi_model),
         lambda: _async_output(clients, wanted),
         lambda: _model_data(clients, wanted, say),
     )
-    for check in checks:
+    # Without credentials each of them would say so.
+    asked = on_aws if clients.signed_in() else (_signed_out,)
+    for check in (*here, *asked):
         try:
             found |= dict.fromkeys(check())
         except (CloudError, ArchiveError) as error:
@@ -44,9 +50,16 @@ def problems(clients: Clients, wanted: Deployment, say: Say) -> list[str]:
     return list(found)
 
 
+def _signed_out() -> Iterator[str]:
+    yield f"AWS cannot be asked about the image and the model: {NO_CREDENTIALS}"
+
+
 def _shapes(wanted: Deployment) -> Iterator[str]:
     if not NAME.fullmatch(wanted.name):
-        yield f"--name is {wanted.name!r}: expected up to 63 letters, digits and hyphens between them."
+        yield (
+            f"--name is {wanted.name!r}, of {len(wanted.name)} characters: expected up to {LONGEST_NAME} letters, "
+            "digits and hyphens between them."
+        )
     if not ROLE.fullmatch(wanted.role):
         yield f"--role is {wanted.role!r}: expected an IAM role's ARN, arn:aws:iam::ACCOUNT:role/NAME."
     if wanted.instance_type not in instances.endpoint_types():
@@ -88,6 +101,8 @@ def _scaling(wanted: Deployment) -> Iterator[str]:
             yield f"--instance-count is {wanted.instance_count}: expected one that --autoscale {least}:{most} allows."
         if wanted.target <= 0:
             yield "--autoscale needs --target, what one instance is to get: expected more than 0."
+    elif wanted.target:
+        yield f"--target is {wanted.target:g}, which is for --autoscale MIN:MAX: expected both or neither."
 
 
 def _async_output(clients: Clients, wanted: Deployment) -> Iterator[str]:

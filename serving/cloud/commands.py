@@ -77,7 +77,7 @@ def _packed(options: argparse.Namespace, folder: Path) -> Packed | None:
             f"--model-data is {options.model_data!r}, which is not here: expected a directory, an archive as `pack` "
             "makes it, or s3://BUCKET/KEY."
         )
-    _say(packed.described)
+    _say(packed.described(options.model_data))
     return packed
 
 

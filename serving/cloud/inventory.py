@@ -23,6 +23,10 @@ class Inventory:
     def __bool__(self) -> bool:
         return bool(self.configs or self.models)
 
+    def named(self) -> list[str]:
+        """Each, with its kind."""
+        return [*map(_what, self.removal()), *sorted(self.archives)]
+
     def removal(self) -> list[Call]:
         """The calls that remove the configurations and the models."""
         return [
@@ -81,13 +85,18 @@ def remove_all(clients: Clients, inventory: Inventory, say: Say) -> list[str]:
 
 def remove(clients: Clients, call: Call, say: Say) -> str:
     """Make a removing call; returns what is left and why, empty where nothing is, or was gone already."""
-    what = f"{call.method.removeprefix('delete_').replace('_', ' ')} {next(iter(call.parameters.values()))}"
+    what = _what(call)
     try:
         call.make(clients)
     except CloudError as error:
         return "" if error.missing else f"{what} ({error})"
     say(f"removed: {what}")
     return ""
+
+
+def _what(call: Call) -> str:
+    """What a removing call removes."""
+    return f"{call.method.removeprefix('delete_').replace('_', ' ')} {next(iter(call.parameters.values()))}"
 
 
 def remove_archive(clients: Clients, uri: str, say: Say) -> str:

@@ -12,7 +12,7 @@ def run(options: argparse.Namespace) -> int:
     """Pack; the exit status is 1 where the archive cannot be made or is not served, with the reason on stderr."""
     try:
         packed = archives.pack(options.directory, options.output, _say, _try_out if options.load else lambda _: None)
-        _say(packed.described)
+        _say(packed.described(str(packed.path)))
     except (ArchiveError, OSError) as error:
         _say(str(error))
         return 1

@@ -5,6 +5,9 @@ from serving.cloud.calls import SAGEMAKER, Call
 from serving.cloud.progress import Say
 from serving.cloud.session import Clients, CloudError
 
+# An endpoint that is being made or updated can be removed only after that.
+AGAIN = "Run this again when the cause is gone; an endpoint that is in progress takes some minutes."
+
 
 def delete(clients: Clients, name: str, say: Say) -> None:
     """Remove it all, telling each. Raises CloudError for someone else's endpoint, and names what is left."""
@@ -21,8 +24,7 @@ def delete(clients: Clients, name: str, say: Say) -> None:
         left = inventory.remove(clients, Call(SAGEMAKER, "delete_endpoint", {"EndpointName": name}), say)
         if left:
             # Without its configuration it could not be told what it is.
-            rest = ", ".join((*made.configs, *made.models, *sorted(made.archives)))
-            raise CloudError(f"Not removed: {left}. So this is left, too: {rest}. Run this again in some minutes.")
+            raise CloudError(f"Not removed: {left}. So this is left, too: {', '.join(made.named())}. {AGAIN}")
     remaining = inventory.remove_all(clients, made, say)
     if remaining:
-        raise CloudError(f"Not removed: {'; '.join(remaining)}. Run this again in some minutes.")
+        raise CloudError(f"Not removed: {'; '.join(remaining)}. {AGAIN}")

@@ -9,7 +9,7 @@ from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from serving.cloud.failure import NO_CREDENTIALS, CloudError, refusal
+from serving.cloud.failure import NO_CREDENTIALS, UNKNOWN, CloudError, refusal
 
 __all__ = ["Clients", "CloudError", "told"]
 
@@ -38,6 +38,11 @@ class Clients:
         partitions = self._session.get_available_partitions()
         return {name for each in partitions for name in self._session.get_available_regions("sagemaker", each)}
 
+    def signed_in(self) -> bool:
+        """Whether there are credentials; whether AWS takes them is not asked. Raises CloudError."""
+        with told("The AWS credentials could not be read"):
+            return self._session.get_credentials() is not None
+
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3 makes its clients at run time)
         """The client of a service, by boto3's name for it. Raises CloudError."""
         if service not in self._clients:
@@ -65,5 +70,5 @@ def told(doing: str) -> Iterator[None]:
 def _parts(error: ClientError) -> tuple[str, str, str]:
     response: Any = error.response
     found = response.get("Error", {})
-    request = response.get("ResponseMetadata", {}).get("RequestId", "unknown")
+    request = response.get("ResponseMetadata", {}).get("RequestId") or UNKNOWN
     return str(found.get("Code", "")), str(found.get("Message", error)), str(request)

@@ -19,6 +19,8 @@ from serving.scripts.found import find_script
 ERROR_LIMIT = 2000
 # A script's requirements are installed and its model loaded within what SageMaker waits for a container.
 START_SECONDS = 480.0
+# SageMaker's from SIGTERM to SIGKILL.
+STOP_SECONDS = 30.0
 LOOPBACK = "127.0.0.1"
 # What the server logs then.
 READY = '"message": "ready"'
@@ -62,12 +64,12 @@ def _start_server(folder: Path) -> None:
     settings = {"SERVING_HOST": LOOPBACK, "SAGEMAKER_BIND_TO_PORT": str(port), "SERVING_MODEL_DIR": str(folder)}
     environment = children.environment(os.environ, SAGEMAKER_CONTAINER_LOG_LEVEL="INFO", **settings)
     command = children.command("serve")
+    lines = []
+    ready = False
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603
         # A script may hang while it is imported.
-        overdue = Timer(START_SECONDS, server.kill)
+        overdue = Timer(START_SECONDS, _end, (server,))
         overdue.start()
-        lines = []
-        ready = False
         for line in server.stderr or ():
             lines.append(line)
             if READY in line and not ready:
@@ -76,6 +78,15 @@ def _start_server(folder: Path) -> None:
         overdue.cancel()
     if not ready:
         raise _failure("".join(lines), folder)
+
+
+def _end(server: subprocess.Popen[str]) -> None:
+    """End the server. Asked for it, it ends the script's processes too, which else hold the other end of its pipe."""
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
 
 
 def _failure(text: str, folder: Path) -> ArchiveError:

@@ -43,7 +43,7 @@ def test_the_folder_itself_is_the_root_and_every_byte_is_there(folder: Path, tmp
     assert (packed.files, packed.unpacked) == (3, sum(map(len, held.values())))
     assert packed.size == packed.path.stat().st_size
     assert packed.sha256 == hashlib.sha256(packed.path.read_bytes()).hexdigest()
-    assert "served by the onnx backend" in packed.described
+    assert "served by the onnx backend" in packed.described("model")
 
 
 def test_the_same_files_make_the_same_bytes(folder: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_limits_are_those_of_the_apis_own_model() -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"name": "a" * 64}, "--name is 'aaaa"),
+        ({"name": "a" * 64}, "aaa', of 64 characters: expected up to 63 letters"),
         ({"name": "-digits"}, "expected up to 63 letters, digits and hyphens"),
         ({"name": "my_digits"}, "expected up to 63 letters"),
         ({"role": "serving"}, "--role is 'serving': expected an IAM role's ARN"),
@@ -54,6 +54,7 @@ def test_the_limits_are_those_of_the_apis_own_model() -> None:
         ({"autoscale": (3, 2), "target": 1.0}, "--autoscale is 3:2: expected MIN:MAX"),
         ({"autoscale": (0, 2), "target": 1.0}, "with 1 <= MIN <= MAX"),
         ({"autoscale": (1, 2)}, "--autoscale needs --target"),
+        ({"target": 600.0}, "--target is 600, which is for --autoscale MIN:MAX"),
         ({"async_output": "bucket/queue"}, "--async is 'bucket/queue'"),
         ({"tags": {"graviton-serving:endpoint": "x"}}, "this tag is set by deploy itself"),
         ({"environment": {f"V{number}": "" for number in range(101)}}, "101 variables; SageMaker takes 100"),
@@ -65,6 +66,8 @@ def test_the_limits_are_those_of_the_apis_own_model() -> None:
         ({"model_data": "s3://bucket/models/"}, "SageMaker unpacks only"),
         ({"model_data": "s3://bucket/gone.tar.gz"}, "s3://bucket/gone.tar.gz could not be read: NoSuchKey"),
         ({"model_data": "s3://nowhere/model.tar.gz"}, "The bucket nowhere, for --model-data, cannot be used: 404"),
+        # A request's id is always told, and if it is only that nobody knows it.
+        ({"model_data": "s3://nowhere/model.tar.gz"}, "(request id unknown)"),
         ({"async_output": "s3://nowhere/queue"}, "The bucket nowhere, for --async, cannot be used: 404"),
         ({"model_data": "s3://elsewhere/model.tar.gz"}, "is in us-east-2: expected the endpoint's region, eu-west-1."),
         ({"async_output": "s3://elsewhere/queue"}, "The bucket elsewhere, for --async, is in us-east-2"),

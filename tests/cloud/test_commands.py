@@ -165,7 +165,9 @@ def test_delete_of_an_endpoint_on_its_way_leaves_and_names_all(aws: Account, dep
     assert (
         "Not removed: endpoint digits (sagemaker delete_endpoint: ValidationException: Cannot update in-pro" in done.err
     )
-    assert f"So this is left, too: {name}, {name}, s3://bucket/graviton-serving/digits/" in done.err
+    assert (
+        f"So this is left, too: endpoint config {name}, model {name}, s3://bucket/graviton-serving/digits/" in done.err
+    )
     assert all(aws.sagemaker.held.values())
     assert aws.keys() == keys
 
@@ -187,6 +189,7 @@ def test_delete_names_what_it_could_not_remove(aws: Account, deploy: Command, co
     assert done.status == 1
     (config,) = aws.sagemaker.held["endpoint-config"]
     assert f"Not removed: endpoint config {config} (" in done.err
+    assert "Run this again when the cause is gone" in done.err
     assert "; s3://bucket/graviton-serving/digits/" in done.err
 
 
@@ -215,6 +218,10 @@ def test_no_credentials_are_told_with_what_to_do(
     (line,) = done.err.splitlines()
     assert "no AWS credentials were found. Sign in" in line
     assert aws.sagemaker.calls == []
+    # The checks, each of which would ask AWS, do not repeat it.
+    checked = deploy().err
+    assert checked.count("no AWS credentials were found") == 1
+    assert "of the checks 1 failed" in checked
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """`pack` through the command line: the archive is made, unpacked again, loaded and run."""
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -9,6 +12,8 @@ from assets import onnx_models
 from loggers import restored
 from serving.cli import run
 from serving.cloud import tryout
+
+SECONDS = 60.0  # for a server to start and to end, on a busy machine
 
 
 def packed(capsys: pytest.CaptureFixture[str], folder: Path, *options: str) -> tuple[int, str]:
@@ -100,6 +105,43 @@ def test_a_script_that_hangs_is_given_up(
     status, err = packed(capsys, folder)
     assert status == 1
     assert "is not served" in err
+
+
+def test_the_processes_of_a_script_that_hangs_end_with_the_server(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    hang = f"import os, pathlib, threading\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\n"
+    script(folder, hang + "threading.Event().wait()\n")
+
+    class AfterStart(Timer):
+        """Due when the script hangs, however long it took to come there."""
+
+        def run(self) -> None:
+            until(lambda: started.exists() and started.read_text() != "")
+            self.function(*self.args)
+
+    monkeypatch.setattr(tryout, "Timer", AfterStart)
+    status, err = packed(capsys, folder)
+    assert status == 1
+    assert "is not served" in err
+    # Whoever has taken an orphan in may not have waited for it yet.
+    until(lambda: not alive(int(started.read_text())))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(process: int) -> bool:
+    """Whether it runs: neither gone nor waiting to be waited for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,7 @@ def test_help_names_every_option() -> None:
         ),
         (["--push", "--repository", "127.0.0.1:5000/serving", "--immutable-tags"], "are for --push to ECR"),
         (["--tag"], "expected a value after it"),
+        (["--tag", "x" * 118], "at most 117 characters, as -full-arm64 is added"),
         (["--fast"], "does not know '--fast'"),
     ],
 )

@@ -138,6 +138,7 @@ def test_from_nothing_to_an_image_that_can_be_pulled_and_serves(
     docker("image", "rm", "--force", image, f"{HOST}/{name}:1.2.0-onnx-amd64")
     pulled = docker("pull", image)
     assert pulled.returncode == 0, pulled.stderr
+    assert f"Digest: {digest}\n" in pulled.stdout
     server = Image(image, "amd64").start(EXAMPLE / "model", {})
     try:
         server.until_ready()

@@ -22,7 +22,7 @@ from harness.aws import BUCKET, ROLE, Account, account
 from harness.gateway import gateway
 from harness.leaving_out import leave_out
 from harness.servers import free_port
-from harness.targets import ROOT, Image, Target
+from harness.targets import ROOT, Image, Target, engine_answers
 from serving.cloud import archives
 
 pytestmark = pytest.mark.container
@@ -35,6 +35,8 @@ MODEL_BUILDERS_PORT: Final = 8080
 # Version 2 takes `docker compose` for one only where its version has a "v2" in it, which that of Debian has not.
 COMPOSE: Final = '#!/bin/sh\nexec docker compose "$@"\n'
 REGISTRY_VARIABLE: Final = "TEST_REGISTRY"
+SECONDS: Final = 300.0
+"""For all that the SDK does; it waits for ever for a container that has never started."""
 
 
 @pytest.fixture
@@ -48,6 +50,18 @@ def model(tmp_path: Path) -> Path:
     """The folder of a model with one input and one output."""
     (tmp_path / "model").mkdir()
     return digit_probabilities(tmp_path / "model/model.onnx").parent
+
+
+@pytest.fixture(autouse=True)
+def tidied(tmp_path: Path) -> Iterator[None]:
+    """No container of the SDK's is left, not even where a test fails."""
+    yield
+    listed = docker("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Mounts}}") if engine_answers() else ""
+    for line in listed.splitlines():
+        container, _, mounts = line.partition(" ")
+        if f"{tmp_path}/" in mounts:
+            # One that removes itself may be gone by now.
+            subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
 
 
 def rows() -> Any:  # noqa: ANN401 (JSON)
@@ -84,6 +98,7 @@ def in_local_mode(
             capture_output=True,
             text=True,
             check=False,
+            timeout=SECONDS,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     answers: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])

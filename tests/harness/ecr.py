@@ -182,7 +182,11 @@ class Ecr:
         self, method: str, path: str, headers: Mapping[str, str] | Message | None = None, body: bytes = b""
     ) -> Answer:
         """Ask the registry behind; under our own name, which it puts into the addresses that it answers with."""
-        passed = {name: value for name, value in (headers or {}).items() if name.lower() not in HOP_BY_HOP}
+        # A name may come several times: docker pull tells each format that it takes in a line of its own.
+        given: dict[str, list[str]] = {}
+        for name, value in (headers or {}).items():
+            given.setdefault(name, []).append(value)
+        passed = {name: ", ".join(values) for name, values in given.items() if name.lower() not in HOP_BY_HOP}
         passed["Host"] = self.address
         passed.pop("Authorization", None)
         connection = HTTPConnection(self.upstream)
