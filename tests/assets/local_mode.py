@@ -21,9 +21,19 @@ Answers = dict[str, Any]
 def local_session(plan: Plan, kind: Any) -> Any:  # noqa: ANN401 (the SDK is not there when types are checked)
     """A session of local mode."""
     session = kind(sagemaker_config=QUIET)
-    local = {"serving_port": plan["port"], "container_root": plan["folder"], "container_config": plan["container"]}
-    session.config = {"local": local}
+    session.config = local_config(plan)
     return session
+
+
+def local_config(plan: Plan) -> dict[str, Any]:
+    """What a user has in ~/.sagemaker/config.yaml."""
+    return {
+        "local": {
+            "serving_port": plan["port"],
+            "container_root": plan["folder"],
+            "container_config": plan["container"],
+        }
+    }
 
 
 def version3(plan: Plan) -> Answers:
@@ -62,8 +72,13 @@ def version3(plan: Plan) -> Answers:
 
 
 def model_builder(plan: Plan) -> Answers:
-    """By version 3's ModelBuilder, which runs the container by itself: always on port 8080, of a pulled image."""
+    """By version 3's ModelBuilder, which runs the container by itself: always on port 8080, of a pulled image.
+
+    Then it has a session make an endpoint, with a second container: on another port, as the configuration says, or it
+    would depend on which one is seen first whether the second is waited for, for ever.
+    """
     from sagemaker.core.helper.session_helper import Session  # noqa: PLC0415
+    from sagemaker.core.local import local_session as local_mode  # noqa: PLC0415
     from sagemaker.serve import ModelBuilder  # noqa: PLC0415
     from sagemaker.serve.builder.schema_builder import SchemaBuilder  # noqa: PLC0415
     from sagemaker.serve.mode.function_pointers import Mode  # noqa: PLC0415
@@ -79,6 +94,7 @@ def model_builder(plan: Plan) -> Answers:
         sagemaker_session=Session(default_bucket="bucket", sagemaker_config=QUIET),
         env_vars=plan["environment"],
     )
+    local_mode.load_local_mode_config = lambda: local_config(plan)
     builder.build()
     endpoint = builder.deploy(endpoint_name=NAME)
     try:

@@ -189,7 +189,7 @@ def test_version_3s_model_builder_deploys_asks_and_deletes(
         leave_out(f"port {MODEL_BUILDERS_PORT} is taken, and the SDK's ModelBuilder knows no other")
     iam_of(cloud)
     shutil.copytree(model, tmp_path / "built")
-    plan = {"image": pushed, "model_data": str(tmp_path / "built"), "port": MODEL_BUILDERS_PORT}
+    plan = {"image": pushed, "model_data": str(tmp_path / "built")}
     answers = in_local_mode("model_builder", cloud, plan, tmp_path)
     np.testing.assert_allclose(answers["JSONSerializer"]["predictions"], expected(model), rtol=1e-5)
 
