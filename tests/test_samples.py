@@ -8,7 +8,7 @@ import pytest
 from models import Recorder, identity
 from serving.discovery import FoundModel
 from serving.errors import ModelLoadError, ModelRejectedInputError
-from serving.samples import GOLDEN, RANKED_ROWS, affordable_rows, places, samples_for
+from serving.samples import GOLDEN, RANKED_ROWS, places, samples_for
 from serving.signature import Inputs, Outputs
 from signatures import TWO_INPUTS, one_input
 
@@ -48,15 +48,12 @@ def test_made_up_inputs_are_of_two_scales_where_rankings_count() -> None:
     (only,) = samples_for(model, [])
     assert not only.ranks
     assert len(only.inputs["a"]) == 8
-    small, large = samples_for(model, [], 5, ranks=True)
+    small, large = samples_for(model, [], ranks=True)
     assert small.ranks
-    assert len(small.inputs["a"]) == 5
+    assert len(small.inputs["a"]) == RANKED_ROWS
     np.testing.assert_array_equal(large.inputs["a"], small.inputs["a"] * np.float32(255))
     np.testing.assert_array_equal(large.inputs["b"], small.inputs["b"])
 
 
-def test_a_quick_model_runs_all_rows_and_one_that_runs_none_has_no_sample() -> None:
-    assert affordable_rows(Recorder(identity)) == RANKED_ROWS
-    unable = Recorder(refusing)
-    assert affordable_rows(unable) == 1
-    assert samples_for(unable, [], 1, ranks=True) == []
+def test_a_model_that_runs_on_nothing_made_up_has_no_sample() -> None:
+    assert samples_for(Recorder(refusing), [], ranks=True) == []
