@@ -19,12 +19,11 @@ from serving.validation import validate
 from serving.warmup import free_size, synthesise
 
 GOLDEN = "golden.npz"
-# Enough rows for the largest of several thousand deviations to show, few enough to cost no time.
+# Enough rows for the largest of several thousand deviations to show, few enough to cost no time. Where rankings count, of
+# each scale: a classifier with a near tie in one row of ten (see serving.precision) is found out four times of five.
+# Always as many, however slow the model or busy the machine: fewer would keep bf16 at one start and not at the next. A
+# model that cannot run them in a trial's time goes without bf16; an emulated core runs these, and not four times as many.
 ROWS = 8
-# Where rankings count, more rows, for a near tie is rare: one row in ten of that classifier's (see serving.precision),
-# so that 32 miss all of them once in thirty times. Always as many, however slow the model or busy the machine: fewer
-# would keep bf16 at one start and not at the next. A model that cannot run them in a trial's time goes without bf16.
-RANKED_ROWS = 32
 # Models take numbers of the order of 1, or pictures as they are, from 0 to 255: their errors differ.
 SCALES = (1, 255)
 
@@ -58,8 +57,7 @@ def samples_for(model: Model, directories: Sequence[Path], *, ranks: bool = Fals
     Args:
         model: what tells the signature, and runs on synthetic inputs to learn the sizes of free axes.
         directories: where a golden.npz may be, the first one counts.
-        ranks: whether rankings count on synthetic inputs, too; these are then RANKED_ROWS rows of several scales,
-            else ROWS of one.
+        ranks: whether rankings count on synthetic inputs, too; these are then of several scales.
 
     Raises:
         ModelLoadError: the golden.npz does not fit the model.
@@ -68,7 +66,7 @@ def samples_for(model: Model, directories: Sequence[Path], *, ranks: bool = Fals
         if path.exists():
             return [_golden(path, model.signature)]
     try:
-        inputs = synthesise(model.signature, RANKED_ROWS if ranks else ROWS, free_size(model))
+        inputs = synthesise(model.signature, ROWS, free_size(model))
     except ServingError:
         return []
     return [

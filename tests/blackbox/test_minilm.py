@@ -25,7 +25,8 @@ LONG = (
 )
 SHORT = ("hello", "good morning", "where is the station", "the train to the city leaves at noon today")
 SENTENCES = (*SHORT, *ALIKE, UNLIKE, LONG)
-# A sentence takes seconds under emulation: no more than four short ones in a batch, and no run at start that can be spared.
+# A sentence takes seconds under emulation: no more than four short ones in a batch, and no run at start that can be
+# spared.
 EMULATED = (SHORT[0], *ALIKE, UNLIKE)
 SPARED = {"SERVING_LANES": "1", "SERVING_BATCH": "false"}
 
