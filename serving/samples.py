@@ -19,10 +19,11 @@ from serving.validation import validate
 from serving.warmup import free_size, synthesise
 
 GOLDEN = "golden.npz"
-# Enough rows for the largest of several thousand deviations to show, few enough to cost no time. Where rankings count, of
-# each scale: a classifier with a near tie in one row of ten (see serving.precision) is found out four times of five.
-# Always as many, however slow the model or busy the machine: fewer would keep bf16 at one start and not at the next. A
-# model that cannot run them in a trial's time goes without bf16; an emulated core runs these, and not four times as many.
+# Enough rows for the largest of several thousand deviations to show, few enough to cost no time. Where rankings count,
+# of each scale: a classifier with a near tie in one row of ten (see serving.precision) is found out four times of
+# five. Always as many, however slow the model or busy the machine: fewer would keep bf16 at one start and not at the
+# next. A model that cannot run them in a trial's time goes without bf16; an emulated core can, and not four times as
+# many.
 ROWS = 8
 # Models take numbers of the order of 1, or pictures as they are, from 0 to 255: their errors differ.
 SCALES = (1, 255)
