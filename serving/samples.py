@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 
@@ -20,12 +19,12 @@ from serving.validation import validate
 from serving.warmup import free_size, synthesise
 
 GOLDEN = "golden.npz"
-# Enough rows for the largest of several thousand deviations to show, few enough to cost no time.
+# Enough rows for the largest of several thousand deviations to show, few enough to cost no time. Where rankings count,
+# of each scale: a classifier with a near tie in one row of ten (see serving.precision) is found out four times of
+# five. Always as many, however slow the model or busy the machine: fewer would keep bf16 at one start and not at the
+# next. A model that cannot run them in a trial's time goes without bf16; an emulated core can, and not four times as
+# many.
 ROWS = 8
-# Where rankings count, more rows, for a near tie is rare: one row in ten of that classifier's.
-RANKED_ROWS = 32
-# Of them, as many as run within this many seconds, by the time of one; on a busy machine fewer might miss the near tie.
-RANKED_SECONDS = 10.0
 # Models take numbers of the order of 1, or pictures as they are, from 0 to 255: their errors differ.
 SCALES = (1, 255)
 
@@ -53,13 +52,12 @@ def places(found: FoundModel, directory: Path) -> list[Path]:
     return [place for place in (found.path.parent, directory) if place.is_relative_to(directory)]
 
 
-def samples_for(model: Model, directories: Sequence[Path], rows: int = ROWS, *, ranks: bool = False) -> list[Sample]:
+def samples_for(model: Model, directories: Sequence[Path], *, ranks: bool = False) -> list[Sample]:
     """What to try a model on; nothing when it does not run on synthetic inputs and no directory has a golden.npz.
 
     Args:
         model: what tells the signature, and runs on synthetic inputs to learn the sizes of free axes.
         directories: where a golden.npz may be, the first one counts.
-        rows: of synthetic inputs.
         ranks: whether rankings count on synthetic inputs, too; these are then of several scales.
 
     Raises:
@@ -69,23 +67,12 @@ def samples_for(model: Model, directories: Sequence[Path], rows: int = ROWS, *, 
         if path.exists():
             return [_golden(path, model.signature)]
     try:
-        inputs = synthesise(model.signature, rows, free_size(model))
+        inputs = synthesise(model.signature, ROWS, free_size(model))
     except ServingError:
         return []
     return [
         Sample(_scaled(inputs, scale), {}, "synthetic inputs", ranks) for scale in (SCALES if ranks else SCALES[:1])
     ]
-
-
-def affordable_rows(model: Model) -> int:
-    """How many rows of synthetic inputs the model runs in RANKED_SECONDS, at most RANKED_ROWS; 1 if it runs none."""
-    try:
-        inputs = synthesise(model.signature, 1, free_size(model))
-        started = monotonic()
-        model.run(inputs)
-    except ServingError:
-        return 1
-    return max(1, min(RANKED_ROWS, int(RANKED_SECONDS / max(monotonic() - started, 1e-9))))
 
 
 def _scaled(inputs: Inputs, scale: int) -> Inputs:

@@ -107,6 +107,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 NAMES = Takes("names with commas between", _names)
+BYTES = _number(1, 2048 * MEGABYTE)
+# Names that take the field's value in another unit.
+OTHER_UNITS = {"MAX_CONTENT_LENGTH": Takes(f"{BYTES.words}, in bytes", lambda text: BYTES.parse(text) / MEGABYTE)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +128,10 @@ class Settings:
     max_payload_mb: float = _setting(
         DEFAULT_PAYLOAD_MB,
         _number(0.001, 2048, float),
-        "largest request body, in MB of 2^20 bytes",
+        "largest request body, in MB of 2^20 bytes; `MAX_CONTENT_LENGTH` in bytes",
         "SERVING_MAX_PAYLOAD_MB",
         "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+        "MAX_CONTENT_LENGTH",
     )
     timeout: float = _setting(
         DEFAULT_TIMEOUT_SECONDS,
@@ -251,7 +255,7 @@ def markdown_table() -> str:
 
 
 def _parsed(entry: "Field[Any]", name: str, text: str) -> Any:  # noqa: ANN401 (the field's type)
-    takes: Takes = entry.metadata["takes"]
+    takes: Takes = OTHER_UNITS.get(name, entry.metadata["takes"])
     try:
         return takes.parse(text)
     except ValueError:

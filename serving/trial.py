@@ -115,7 +115,7 @@ def _run_child(folder: Path, mode: str, command: Sequence[str], environment: Map
         try:
             status = child.wait(seconds)
         except subprocess.TimeoutExpired:
-            return f"took longer than {seconds:g} s"
+            return f"took longer than {seconds:g} s; a golden.npz of few rows takes less"
         finally:
             child.kill()  # nothing happens to a child that has ended
     if status == 0:

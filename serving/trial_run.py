@@ -13,9 +13,8 @@ from serving.trial import BF16, Trial
 if TYPE_CHECKING:
     from serving.signature import Outputs
 
-# What is left for the strict run: the number of rows, and each sample's outputs, by number, as an output's name may
-# hold what a file's name cannot.
-ROWS, PREFIX = "rows", "output"
+# What is left for the strict run: each sample's outputs, by number, as an output's name may hold what a file's cannot.
+PREFIX = "output"
 
 
 def run_in_child(folder: Path, settings: Settings, mode: str) -> None:
@@ -36,15 +35,11 @@ def _run(folder: Path, settings: Settings, mode: str) -> None:
     apply_environment(plan)
     from serving import backends  # noqa: PLC0415 (numpy may be imported only now)
     from serving.precision import judge  # noqa: PLC0415
-    from serving.samples import affordable_rows, places, samples_for  # noqa: PLC0415
+    from serving.samples import places, samples_for  # noqa: PLC0415
 
     model = backends.load(prepared.found.framework, prepared.found.path, plan)
-    rows = folder / ROWS
-    if mode == BF16:
-        # The strict run must have the same rows, whatever its own pace.
-        rows.write_text(str(affordable_rows(model)), encoding="utf-8")
     beside = places(prepared.found, settings.model_dir)
-    samples = samples_for(model, beside, int(rows.read_text(encoding="utf-8")), ranks=True)
+    samples = samples_for(model, beside, ranks=True)
     outputs = [model.run(sample.inputs) for sample in samples]
     if mode != BF16:
         got = [_load(folder, number) for number in range(len(samples))]

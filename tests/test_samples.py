@@ -8,11 +8,11 @@ import pytest
 from models import Recorder, identity
 from serving.discovery import FoundModel
 from serving.errors import ModelLoadError, ModelRejectedInputError
-from serving.samples import GOLDEN, RANKED_ROWS, affordable_rows, places, samples_for
+from serving.samples import GOLDEN, ROWS, places, samples_for
 from serving.signature import Inputs, Outputs
 from signatures import TWO_INPUTS, one_input
 
-ROWS = np.array([[1.0, -2.0, 4.0]], np.float32)
+GIVEN = np.array([[1.0, -2.0, 4.0]], np.float32)
 
 
 def refusing(_: Inputs) -> Outputs:
@@ -20,7 +20,7 @@ def refusing(_: Inputs) -> Outputs:
 
 
 def test_golden_arrays_are_inputs_and_expected_outputs_by_name(tmp_path: Path) -> None:
-    np.savez(tmp_path / GOLDEN, x=ROWS.astype(np.float64), y=ROWS)
+    np.savez(tmp_path / GOLDEN, x=GIVEN.astype(np.float64), y=GIVEN)
     (sample,) = samples_for(Recorder(identity), [tmp_path / "nowhere", tmp_path])
     assert sample.inputs["x"].dtype == np.float32
     assert set(sample.expected) == {"y"}
@@ -32,7 +32,7 @@ def test_a_golden_file_that_does_not_fit_is_the_operators_to_mend(tmp_path: Path
     (tmp_path / GOLDEN).write_bytes(b"no zip")
     with pytest.raises(ModelLoadError, match="cannot be read"):
         samples_for(model, [tmp_path])
-    np.savez(tmp_path / GOLDEN, z=ROWS)
+    np.savez(tmp_path / GOLDEN, z=GIVEN)
     with pytest.raises(ModelLoadError, match="does not fit the model: input 'x' is missing"):
         samples_for(model, [tmp_path])
 
@@ -48,15 +48,12 @@ def test_made_up_inputs_are_of_two_scales_where_rankings_count() -> None:
     (only,) = samples_for(model, [])
     assert not only.ranks
     assert len(only.inputs["a"]) == 8
-    small, large = samples_for(model, [], 5, ranks=True)
+    small, large = samples_for(model, [], ranks=True)
     assert small.ranks
-    assert len(small.inputs["a"]) == 5
+    assert len(small.inputs["a"]) == ROWS
     np.testing.assert_array_equal(large.inputs["a"], small.inputs["a"] * np.float32(255))
     np.testing.assert_array_equal(large.inputs["b"], small.inputs["b"])
 
 
-def test_a_quick_model_runs_all_rows_and_one_that_runs_none_has_no_sample() -> None:
-    assert affordable_rows(Recorder(identity)) == RANKED_ROWS
-    unable = Recorder(refusing)
-    assert affordable_rows(unable) == 1
-    assert samples_for(unable, [], 1, ranks=True) == []
+def test_a_model_that_runs_on_nothing_made_up_has_no_sample() -> None:
+    assert samples_for(Recorder(refusing), [], ranks=True) == []

@@ -37,6 +37,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("SERVING_MODEL_DIR", "/models/one", "model_dir", Path("/models/one")),
         ("SERVING_MAX_PAYLOAD_MB", "0.5", "max_payload_mb", 0.5),
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "100", "max_payload_mb", 100),
+        ("MAX_CONTENT_LENGTH", "20971520", "max_payload_mb", 20),
         ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0.1", "timeout", 0.1),
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "Text/CSV", "default_accept", "text/csv"),
         ("SERVING_FPMATH", "STRICT", "fpmath", "strict"),
@@ -68,6 +69,14 @@ def test_the_first_of_several_names_counts() -> None:
     assert from_environment({"SERVING_PORT": "1", "SAGEMAKER_BIND_TO_PORT": ""}).port == 1
     both = {"SERVING_MAX_PAYLOAD_MB": "1", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "2"}
     assert from_environment(both).max_payload_bytes == 2**20
+
+
+def test_the_limit_of_awss_xgboost_container_is_in_bytes_and_gives_way_to_our_own() -> None:
+    theirs = {"MAX_CONTENT_LENGTH": "6291457"}
+    assert from_environment(theirs).max_payload_bytes == 6_291_457
+    assert from_environment(theirs | {"SERVING_MAX_PAYLOAD_MB": "1"}).max_payload_bytes == 2**20
+    with pytest.raises(SettingError, match=r"MAX_CONTENT_LENGTH is '6 MB'; it takes a whole number .* in bytes"):
+        from_environment({"MAX_CONTENT_LENGTH": "6 MB"})
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,10 @@ def plan(processor: Processor, budget: Budget, settings: Settings, environment: 
 def _bf16(processor: Processor, settings: Settings, environment: Mapping[str, str]) -> tuple[bool, bool, Choice]:
     """Whether oneDNN may compute float32 products in bf16, and whether that is on trial.
 
-    On arm64, whose convolutions and larger products are oneDNN's; a linear layer of 258 x 64 on 8 rows stayed in
-    float32. Modules are never cast to bf16: PyTorch then takes kernels of oneDNN's that are a hundred times slower
-    (pytorch#180447).
+    On arm64, whose convolutions are oneDNN's, and products of more than 8 rows unless they are small: with PyTorch 2.10
+    on an emulated Neoverse-V1, ONEDNN_VERBOSE shows linear layers of 258 x 64 and 768 x 768 in bf16 on 9 rows, and
+    nothing on 8, whose numbers are float32's. Modules are never cast to bf16: PyTorch then takes kernels of oneDNN's
+    that are a hundred times slower (pytorch#180447).
     """
     mode, source = fpmath_asked_for(settings, environment)
     if mode == "strict":
@@ -66,7 +67,7 @@ def _variables(processor: Processor, threads: int) -> tuple[Wanted, ...]:
         return openmp, ("OPENBLAS_NUM_THREADS", "1", "numpy only moves data here; idle threads cost memory")
     return (
         openmp,
-        ("OPENBLAS_NUM_THREADS", str(threads), "PyTorch multiplies with it on arm64 what is too small for oneDNN"),
+        ("OPENBLAS_NUM_THREADS", str(threads), "PyTorch multiplies with it on arm64 what has up to 8 rows or is small"),
         ("LRU_CACHE_CAPACITY", "1024", "oneDNN's prepared operators are kept for every batch size, as AWS advises"),
         ("THP_MEM_ALLOC_ENABLE", "1", "large tensors in huge pages, where the host allows that"),
     )

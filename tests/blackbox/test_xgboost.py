@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from blackbox.conftest import Shared
 from harness.bodies import CSV, JSON, NPY, as_json, as_npy, document, npy, refusal
 from harness.servers import Server
-from harness.targets import ROOT
+from harness.targets import ROOT, Local
 
 LIBSVM = "text/libsvm"
 X, Y = load_breast_cancer(return_X_y=True)
@@ -137,6 +137,19 @@ def test_batch_transform_is_told_how_to_call(server: Server) -> None:
         "BatchStrategy": "MULTI_RECORD",
         "MaxPayloadInMB": 6,
     }
+
+
+def test_a_limit_set_for_awss_container_counts(folder: Path) -> None:
+    """On this machine alone: nothing depends on the target."""
+    server = Local().start(folder, {"MAX_CONTENT_LENGTH": str(2 * 2**20)})
+    try:
+        server.until_ready()
+        assert server.client.get("/execution-parameters").json()["MaxPayloadInMB"] == 2
+        assert refusal(server.post(b"1," * 2**20 + b"1", CSV)) == (413, "payload_too_large")
+        # As large as allowed, and refused for what it is.
+        assert refusal(server.post(b"1," * 2**20, CSV))[0] == 400
+    finally:
+        server.remove()
 
 
 @pytest.mark.any_graviton
