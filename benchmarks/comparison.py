@@ -89,8 +89,9 @@ def _measured(options: argparse.Namespace) -> Run:
     missing = {name: run.missing(name) for name in wanted if run.missing(name)}
     _announce(missing, servers, options.seconds)
     with tempfile.TemporaryDirectory() as folder:
+        comparison = _Comparison(run, servers, threads, Path(folder))
         for workload in workloads(Path(folder), missing) if missing else ():
-            for one in _Comparison(run, servers, threads, Path(folder)).rounds(workload):
+            for one in comparison.rounds(workload):
                 run.measured.setdefault(workload.name, []).append(one)
                 if options.save:
                     print(f"  saved as {save(run)}", flush=True)

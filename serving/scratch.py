@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from serving.errors import ModelLoadError
+
 PREFIX = "graviton-serving-"
 
 _folders: set[Path] = set()
@@ -25,10 +27,28 @@ def scratch_folder() -> Path:
     """
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     if not _folders:
-        atexit.unregister(remove_all)  # it may be there from an earlier one
-        atexit.register(remove_all)
+        atexit.register(remove_all)  # nothing happens if it is called several times
     _folders.add(folder)
     return folder
+
+
+def folder_for(what: str, instead: str) -> Path:
+    """The same for a part of a script, without which nothing can be served.
+
+    Args:
+        what: needs it, as the message begins.
+        instead: what else may be done, as the message ends.
+
+    Raises:
+        ModelLoadError: there is no writable place for temporary files.
+    """
+    try:
+        return scratch_folder()
+    except OSError as error:
+        raise ModelLoadError(
+            f"{what} needs a writable folder for temporary files ({error}). Give the container one "
+            f"(docker run --tmpfs /tmp, or TMPDIR){instead}"
+        ) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.processes import is_alive
 from serving.errors import (
     DeadlineExceededError,
     InvalidAttributeError,
@@ -134,11 +135,6 @@ async def until_gone(pid: int) -> None:
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110 (another process makes it true)
         await asyncio.sleep(0.01)
-
-
-def is_alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 async def told(file: Path) -> int:

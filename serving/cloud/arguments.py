@@ -64,12 +64,7 @@ def _add_pack(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the archive (default: model.tar.gz, here)",
     )
-    parser.add_argument(
-        "--load",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="load the model and run it (the default), or not",
-    )
+    _add_switch(parser, "--load", "load the model and run it")
     parser.set_defaults(command=_pack, quietest=logging.WARNING)
 
 
@@ -128,18 +123,8 @@ def _add_deploy(parser: argparse.ArgumentParser) -> None:
         "--multi-model", action="store_true", help="many models: --model-data is the prefix of their archives in S3"
     )
     parser.add_argument("--bucket", metavar="NAME", help="where an archive from here goes (default: SageMaker's own)")
-    parser.add_argument(
-        "--wait",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="wait until it is in service (the default), or not",
-    )
-    parser.add_argument(
-        "--check",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="check all that can be checked before anything is made (the default), or not",
-    )
+    _add_switch(parser, "--wait", "wait until it is in service")
+    _add_switch(parser, "--check", "check all that can be checked before anything is made")
     parser.add_argument(
         "--dry-run",
         nargs="?",
@@ -148,6 +133,11 @@ def _add_deploy(parser: argparse.ArgumentParser) -> None:
         help="print the calls, as JSON, as a program for boto3 or both (the default), and make none",
     )
     _finish(parser, "deploy")
+
+
+def _add_switch(parser: argparse.ArgumentParser, name: str, does: str) -> None:
+    """An option that is on unless it is turned off, as --no-NAME."""
+    parser.add_argument(name, action=argparse.BooleanOptionalAction, default=True, help=f"{does} (the default), or not")
 
 
 def _finish(parser: argparse.ArgumentParser, name: str) -> None:

@@ -20,7 +20,6 @@ from serving.budget import Budget
 from serving.discovery import DEFAULT_NAME
 from serving.endpoint import body_of, unless_gone
 from serving.errors import (
-    ModelLoadError,
     NotAcceptableError,
     NotReadyError,
     ScriptFailedError,
@@ -30,7 +29,7 @@ from serving.errors import (
 )
 from serving.lifecycle import State
 from serving.rendering import render
-from serving.scratch import remove, scratch_folder
+from serving.scratch import folder_for, remove
 from serving.scripts.contract import PARAMETERS
 from serving.scripts.frames import Frame
 from serving.scripts.pool import Pool
@@ -43,6 +42,8 @@ from serving.tensorflow_serving import path_of
 
 log = logging.getLogger(__name__)
 
+# What needs a folder for temporary files, and what to do where there can be none.
+WHAT, INSTEAD = "The script's requirements.txt", ", or put the packages into code/lib of the archive."
 # Two at least, so that the model has work while a script prepares some; and no more than 8 unless told, for each
 # holds whatever the script imports (17 MB of its own with requests, 180 MB with TensorFlow).
 LEAST_WORKERS, MOST_WORKERS = 2, 8
@@ -84,7 +85,7 @@ class Runner:
         """Install the requirements and start the workers. Raises ModelLoadError when one of both fails."""
         self._opening = asyncio.current_task()
         if self._launch.script.requirements:
-            self._installed = await asyncio.to_thread(_temporary_folder)
+            self._installed = await asyncio.to_thread(folder_for, WHAT, INSTEAD)
             await install(self._launch.script.requirements, self._installed, self._launch.environment)
             self._launch = replace(self._launch, installed=self._installed)
         log.info("the script %s is being loaded by %d processes", self._launch.script.file, self._workers)
@@ -159,17 +160,6 @@ def _refusal(status: int, text: str) -> Response:
     response = render(REFUSALS.get(status, usual)(text))
     response.status_code = status
     return response
-
-
-def _temporary_folder() -> Path:
-    """A new folder for a script's requirements. Raises ModelLoadError."""
-    try:
-        return scratch_folder()
-    except OSError as error:
-        raise ModelLoadError(
-            f"The script's requirements.txt needs a writable folder for temporary files ({error}). Give the container "
-            "one (docker run --tmpfs /tmp, or TMPDIR), or put the packages into code/lib of the archive."
-        ) from error
 
 
 def base_of(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from serving.errors import ModelLoadError
-from serving.scratch import scratch_folder
+from serving.scratch import folder_for
 from serving.scripts.found import FOLDER, SCRIPT, Script, script_in
 from serving.settings import Settings
 
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 S3 = "s3://"
 FILE = "file://"
 ARCHIVES = (".tar.gz", ".tgz")
+WHAT = "The script's archive"
 INSTEAD = (
     "Or put the script into the archive's code/ folder and leave SAGEMAKER_SUBMIT_DIRECTORY out, which needs no "
     "network (EnableNetworkIsolation)."
@@ -59,7 +60,7 @@ def _folder(settings: Settings) -> Path:
 def _download(address: str, region: str) -> Path:
     """Raises ModelLoadError."""
     bucket, _, key = address.removeprefix(S3).partition("/")
-    path = _temporary_folder() / "sourcedir.tar.gz"
+    path = folder_for(WHAT, f". {INSTEAD}") / "sourcedir.tar.gz"
     log.info("downloading the script from %s", address)
     try:
         import boto3  # noqa: PLC0415 (for this alone)
@@ -81,7 +82,7 @@ def _download(address: str, region: str) -> Path:
 
 def _unpacked(archive: Path) -> Path:
     """Raises ModelLoadError."""
-    folder = _temporary_folder()
+    folder = folder_for(WHAT, f". {INSTEAD}")
     try:
         with tarfile.open(archive, "r:gz") as tar:
             tar.extractall(folder, filter="data")  # nothing outside the folder, no devices, no foreign owners
@@ -91,14 +92,3 @@ def _unpacked(archive: Path) -> Path:
             "its root (tar -czf sourcedir.tar.gz -C DIR .)."
         ) from error
     return folder
-
-
-def _temporary_folder() -> Path:
-    """Raises ModelLoadError."""
-    try:
-        return scratch_folder()
-    except OSError as error:
-        raise ModelLoadError(
-            f"The script's archive needs a writable folder for temporary files ({error}). Give the container one "
-            f"(docker run --tmpfs /tmp, or TMPDIR). {INSTEAD}"
-        ) from error

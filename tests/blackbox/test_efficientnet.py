@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from assets.efficientnet import PREDICTIONS, WANTED_RIGHT, efficientnet_onnx, logits
 from assets.needed import needed
 from assets.pictures import Picture, efficientnet_input, imagenet_pictures
-from blackbox.conftest import Shared
+from blackbox.conftest import Folder, Shared
 from harness.bodies import NPY, as_json, as_npy, document, npy
 from harness.crowd import at_once, metric, until
 from harness.servers import Server
@@ -28,11 +29,8 @@ def onnx_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def folder(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("efficientnet")
-    made.chmod(0o755)
-    shutil.copy(onnx_file, made / "model.onnx")
-    return made
+def folder(onnx_file: Path, model_folder: Folder) -> Path:
+    return model_folder(partial(shutil.copy, onnx_file))
 
 
 @pytest.fixture(scope="session")

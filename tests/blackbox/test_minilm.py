@@ -1,6 +1,7 @@
 """A real sentence encoder: sentences of any length, alone, in one batch and of many clients at once, as in process."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from assets.minilm import ALIKE, IDS, MASK, OUTPUT, UNLIKE, WANTED_LEAD, minilm_onnx, token_ids
 from assets.needed import needed
-from blackbox.conftest import Shared
+from blackbox.conftest import Folder, Shared
 from harness.bodies import NPY, NPZ, Tensor, as_json, as_npz, document, npy, refusal
 from harness.crowd import at_once
 from harness.servers import Server
@@ -37,11 +38,8 @@ def onnx_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def folder(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("minilm")
-    made.chmod(0o755)
-    shutil.copy(onnx_file, made / "model.onnx")
-    return made
+def folder(onnx_file: Path, model_folder: Folder) -> Path:
+    return model_folder(partial(shutil.copy, onnx_file))
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from assets.needed import needed
 from assets.wheels import wheel
 from harness.bodies import CSV, JSON, JSONLINES, as_json, document, refusal
 from harness.crowd import at_once, metric, until
+from harness.processes import is_alive
 from harness.servers import STOP_SECONDS, LocalServer, Server
 from harness.targets import ROOT, Image, Local
 
@@ -104,15 +105,6 @@ def workers_of(server: Server) -> list[int]:
     assert isinstance(server, LocalServer)
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
     return [int(pid) for pid in children.read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def gone(pid: int) -> bool:
-    return not is_alive(pid)
 
 
 # ---- Scripts as users write them, around TensorFlow models ----
@@ -257,7 +249,7 @@ def test_sigterm_while_requirements_are_installed_exits_0(folder: Path, start: S
         (pip,) = workers_of(server)
         server.terminate()
         assert server.until_ended() == 0
-        assert gone(pip)
+        assert not is_alive(pip)
         connection.close()
 
 
@@ -303,7 +295,7 @@ def test_a_script_that_ends_its_process_costs_its_own_request_alone(folder: Path
 def test_a_script_that_hangs_is_given_up_at_the_deadline(folder: Path, start: Start, tmp_path: Path) -> None:
     server = start(folder, SAGEMAKER_MODEL_SERVER_TIMEOUT="1").until_ready()
     assert refusal(server.post(f"hang {tmp_path / 'pid'}".encode())) == (504, "deadline_exceeded")
-    until(server, lambda: gone(int((tmp_path / "pid").read_text())))
+    until(server, lambda: not is_alive(int((tmp_path / "pid").read_text())))
     assert server.post(b"5").text == "5.0"
 
 
@@ -355,7 +347,7 @@ def test_sigterm_lets_a_script_finish_even_what_it_has_still_to_ask(folder: Path
         assert first.result().headers["connection"] == "close"
     assert server.until_ended() == 0
     assert monotonic() - started < STOP_SECONDS
-    assert all(map(gone, workers))
+    assert not any(map(is_alive, workers))
 
 
 def not_taken(server: Server) -> bool:
@@ -380,7 +372,7 @@ def test_kill_9_leaves_no_worker(folder: Path, start: Start, tmp_path: Path) -> 
             hanging.result()
     assert server.until_ended() == -signal.SIGKILL
     deadline = monotonic() + STOP_SECONDS
-    while not all(map(gone, workers)):
+    while any(map(is_alive, workers)):
         assert monotonic() < deadline, "a worker has outlived its server"
 
 

@@ -9,6 +9,7 @@ from threading import Timer
 import pytest
 
 from assets import onnx_models
+from harness.processes import is_alive
 from loggers import restored
 from serving.cli import run
 from serving.cloud import tryout
@@ -126,7 +127,7 @@ def test_the_processes_of_a_script_that_hangs_end_with_the_server(
     assert status == 1
     assert "is not served" in err
     # Whoever has taken an orphan in may not have waited for it yet.
-    until(lambda: not alive(int(started.read_text())))
+    until(lambda: not is_alive(int(started.read_text())))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -134,14 +135,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def alive(process: int) -> bool:
-    """Whether it runs: neither gone nor waiting to be waited for."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,8 +27,6 @@ from serving.cloud import archives
 
 pytestmark = pytest.mark.container
 
-CONTAINERS: Final = "-algo-1-"
-"""What is in the names of those that the SDK makes."""
 KEY: Final = "sdk/model.tar.gz"
 SERIALIZERS: Final = ("JSONSerializer", "NumpySerializer", "CSVSerializer")
 MODEL_BUILDERS_PORT: Final = 8080
@@ -56,12 +54,9 @@ def model(tmp_path: Path) -> Path:
 def tidied(tmp_path: Path) -> Iterator[None]:
     """No container of the SDK's is left, not even where a test fails."""
     yield
-    listed = docker("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Mounts}}") if engine_answers() else ""
-    for line in listed.splitlines():
-        container, _, mounts = line.partition(" ")
-        if f"{tmp_path}/" in mounts:
-            # One that removes itself may be gone by now.
-            subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
+    for container, _ in containers(tmp_path) if engine_answers() else ():
+        # One that removes itself may be gone by now.
+        subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
 
 
 def rows() -> Any:  # noqa: ANN401 (JSON)
@@ -122,20 +117,16 @@ def are_right(answers: Mapping[str, Any], model: Path) -> None:
 
 
 def stopped(folder: Path) -> bool:
-    """Whether the one container whose model is in the folder has ended; the SDK leaves it there, this removes it."""
-    listed = (
-        "ps",
-        "--all",
-        "--no-trunc",
-        "--filter",
-        f"name={CONTAINERS}",
-        "--format",
-        "{{.ID}} {{.State}} {{.Mounts}}",
-    )
-    (line,) = [line for line in docker(*listed).splitlines() if f" {folder}/" in line]
-    container, state, _ = line.split()
-    docker("rm", "--force", container)
+    """Whether the one container whose model is in the folder has ended; the SDK leaves it there."""
+    ((_, state),) = containers(folder)
     return state == "exited"
+
+
+def containers(folder: Path) -> list[tuple[str, str]]:
+    """Number and state of each container that has something of this folder mounted."""
+    listed = docker("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.State}} {{.Mounts}}").splitlines()
+    found = [line.split(" ", 2) for line in listed]
+    return [(container, state) for container, state, mounts in found if f"{folder}/" in mounts]
 
 
 def docker(*words: str) -> str:
