@@ -25,8 +25,8 @@ import uvloop
 
 from serving.allocator import keep_freed_memory
 from serving.connection import Connection, Gate
+from serving.door import Door
 from serving.lifecycle import Lifecycle, State
-from serving.ping import Door
 from serving.scratch import remove_all
 from serving.settings import Settings
 from serving.starter import Starter

@@ -1,8 +1,8 @@
 """What happens in the loader's thread: prepared -> imported -> loaded -> in service -> whole -> measured.
 
-The way to readiness is kept short: FastAPI takes as long to import as a small model to load, and ordinary
-invocations do without it, so it comes after that, unless loading takes long enough for callers to want to be
-told. How many runs at once are best is measured last, while the model serves.
+The way to readiness is kept short: Starlette, which ordinary invocations do without, is imported after it, and
+FastAPI when a request first needs it (`serving.door`). How many runs at once are best is measured last, while the
+model serves.
 """
 
 import asyncio
@@ -11,14 +11,15 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from threading import Event, Thread
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from serving.allocator import give_back
 from serving.connection import Gate
+from serving.door import Door
 from serving.errors import ModelLoadError
 from serving.lifecycle import Lifecycle, State
-from serving.ping import Door
+from serving.ping import Application
 from serving.preparation import Prepared, apply_environment, look_around, prepare
 from serving.scripts.source import locate
 from serving.settings import Settings
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How long loading may take before requests that came early, and wait at the door, are told that it does.
-DOOR_SECONDS = 1.0
-
 
 class Starter:
     """Loads the model and puts it in service.
@@ -44,7 +42,7 @@ class Starter:
     Args:
         settings: the user's.
         lifecycle: told of every step.
-        door: opened to the application once that is built.
+        door: given what it needs for its requests, as soon as there is some.
         gate: opened to the fast way once there is a model.
         give_up: called with the reason where there can be no service.
     """
@@ -59,7 +57,6 @@ class Starter:
         self._gate = gate
         self._give_up = give_up
         self._loop = asyncio.get_running_loop()
-        self._is_loaded = Event()
         self._thread = Thread(target=self._work, name="loader", daemon=True)
 
     @property
@@ -88,8 +85,6 @@ class Starter:
         except Exception as error:
             log.exception("loading failed unexpectedly")
             self._call(self._give_up, f"The model could not be loaded: {error!r}. The log above says where.")
-        finally:
-            self._is_loaded.set()
 
     def _load_model(self, script: "Script | None", environment: Mapping[str, str]) -> None:
         """Raises ModelLoadError."""
@@ -99,22 +94,18 @@ class Starter:
         with ThreadPoolExecutor(1, "imports") as imports:
             # Beside the loading, most of which is the framework's own work without Python's lock.
             serving = imports.submit(self._serve)
-            door = imports.submit(self._open_door)
-            opening = (
-                self._open_script(serving.result(), script, prepared.machine.budget, environment) if script else None
-            )
-            try:
-                loaded = self._loaded(prepared, environment)
-                if opening:
-                    opening.result()
-                service = serving.result()
-                self._call(self._put_in_service, service, loaded)
-            finally:
-                self._is_loaded.set()
-            door.result()
-        # What lives by now lives as long as the process: the collector need not walk it again and again, which
-        # stops everything for some 15 ms each time (FastAPI, numpy and their modules are 300,000 objects).
-        gc.freeze()
+            opening = None
+            if script:
+                opening = self._open_script(serving.result(), script, prepared.machine.budget, environment)
+                door = imports.submit(self._open_door, serving.result())
+            loaded = self._loaded(prepared, environment)
+            if opening:
+                opening.result()
+                door.result()
+            service = serving.result()
+            self._call(self._put_in_service, service, loaded)
+        self._take_the_unusual(service)
+        _keep()
         self._divide(service, loaded)
 
     def _loaded(self, prepared: Prepared, environment: Mapping[str, str]) -> "Loaded":
@@ -131,17 +122,19 @@ class Starter:
         import serving.express  # noqa: F401, PLC0415 (numpy may be imported only now)
         from serving.service import Service  # noqa: PLC0415
 
-        self.service = Service(self._settings, self._lifecycle)
-        self._call(self._door.show, self.service.metrics)
-        return self.service
+        self.service = service = Service(self._settings, self._lifecycle)
+        self._call(self._door.show, service.metrics, lambda: _application(service))
+        return service
 
-    def _open_door(self) -> None:
-        """Import and make the application, when it is no longer in the way."""
-        self._is_loaded.wait(DOOR_SECONDS)
-        from serving.app import build  # noqa: PLC0415 (FastAPI)
+    def _take_the_unusual(self, service: "Service") -> None:
+        """Import and make what invocations of other than the ordinary kind need."""
+        from serving.endpoint import Endpoint  # noqa: PLC0415 (Starlette)
 
-        assert self.service is not None  # made by the same thread before  # noqa: S101
-        self._call(self._door.open, build(self.service))
+        self._call(self._door.take, Endpoint(service, to_script=True))
+
+    def _open_door(self, service: "Service") -> None:
+        """Make the whole application at once: a script's requests for the model need it."""
+        self._call(self._door.open, _application(service))
 
     def _put_in_service(self, service: "Service", loaded: "Loaded") -> None:
         from serving.express import Express  # noqa: PLC0415 (what it needs is imported by now)
@@ -171,12 +164,11 @@ class Starter:
         machine = look_around()
         log.info("processor: %s", machine.processor.description)
         service = self._serve()
-        self._is_loaded.set()
-        self._open_door()
+        self._open_door(service)
         self._report(State.LOADING)
         self._open_script(service, script, machine.budget, environment).result()
         self._report(State.READY)
-        gc.freeze()
+        _keep()
         log.info("ready")
 
     def _open_script(
@@ -198,3 +190,21 @@ class Starter:
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         """Call a function on the event loop."""
         self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _application(service: "Service") -> Application:
+    """Import FastAPI and make the whole application."""
+    from serving.app import build  # noqa: PLC0415 (FastAPI)
+
+    application = build(service)
+    _keep()
+    return application
+
+
+def _keep() -> None:
+    """Have the collector pass over what lives by now, for it lives as long as the process.
+
+    To walk it again and again stops everything for some 15 ms each time: NumPy, FastAPI and their modules are 300,000
+    objects.
+    """
+    gc.freeze()

@@ -13,6 +13,7 @@ so are errors, which it explains; both give the same arrays (tests/test_codecs_n
 
 import re
 import threading
+from functools import lru_cache
 from math import prod
 from typing import Literal, NamedTuple
 
@@ -29,6 +30,8 @@ FRACTIONS = (b".", b"e", b"E")
 BLANKS = b" \t\r\n"
 # From so many bytes on the text is searched by vectors, whose steps take some 20 us of their own.
 LARGE = 32 * 1024
+# Clients send the same structure again and again. Each that is kept is shorter than LARGE.
+MOST_STRUCTURES = 32
 # As many as numpy's arrays have.
 MOST_AXES = 64
 
@@ -79,6 +82,7 @@ def _shape_of_small(body: bytes, start: int, key: str) -> tuple[int, ...] | None
     return _shape(structure.removesuffix(b"}") if key else structure)
 
 
+@lru_cache(MOST_STRUCTURES)
 def _shape(structure: bytes) -> tuple[int, ...] | None:
     """The shape of the regular nest whose brackets and commas these are; None if they are of none."""
     rank = len(structure) - len(structure.lstrip(b"["))
