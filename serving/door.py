@@ -50,6 +50,7 @@ class Door:
         self._building: asyncio.Future[Application] | None = None
         self._application: Application | None = None
         self._shown = asyncio.Event()
+        self._taken = asyncio.Event()
 
     def show(self, metrics: "Metrics", build: Build) -> None:
         """Answer `/metrics` from now on; `build` makes the application, in a thread, if there is need for it."""
@@ -59,11 +60,13 @@ class Door:
     def take(self, invocations: Application) -> None:
         """Have invocations answered by this from now on."""
         self._invocations = invocations
+        self._taken.set()
 
     def open(self, application: Application) -> None:
         """Send every request, waiting or to come, to the application."""
         self._application = application
         self._shown.set()
+        self._taken.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -75,7 +78,7 @@ class Door:
         if path == PATH and method in METHODS:
             return self._ping
         if path == INVOCATIONS and method == "POST":
-            return self._invocations or (self._wait if self._lifecycle.is_ready else self._refuse)
+            return self._invocations or (self._wait_for_taker if self._lifecycle.is_ready else self._refuse)
         if path == METRICS and method == "GET":
             return self._tell
         return self._wait
@@ -84,6 +87,11 @@ class Door:
         """There is no model yet."""
         del receive
         await _fail(scope, send, not_ready(self._lifecycle))
+
+    async def _wait_for_taker(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The model is there, and what takes invocations to it will be in a moment."""
+        await self._taken.wait()
+        await self(scope, receive, send)
 
     async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The metrics, as soon as there are some."""

@@ -19,13 +19,13 @@ Alone: TypeAlias = Callable[[Callable[[], float]], float]
 # Synthetic inputs of so many rows.
 InputsOf: TypeAlias = Callable[[int], Inputs]
 
-# The system takes some milliseconds until it has spread threads over the cores, and threads of a run before may still
-# look out for work; so many runs are made of short ones, one after the other.
+# The system takes some milliseconds until it has spread threads over the cores; so many runs are made of short ones,
+# one after the other.
 RUNS = 8
-LEAST_RUNS = 3
+LEAST_RUNS = 2
 # Of one size's runs, and of a single one: requests wait for them, so that a larger batch is not tried when it is
 # expected to take longer.
-MOST_SECONDS = 0.06
+MOST_SECONDS = 0.04
 # Doublings without a gain after which there will be none: one may be a disturbance.
 IDLE_DOUBLINGS = 2
 

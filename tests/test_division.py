@@ -1,6 +1,6 @@
 """Whether a model is divided, on one that tells what is asked of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,7 +43,10 @@ class Dividing(Recorder):
 
 @pytest.fixture
 def divided() -> Callable[..., Division]:
-    """Divides a model with runs that take so long: a part of its own, and one for each row."""
+    """Divides a model with runs that take so long: a part of its own, and one for each row.
+
+    The first measurements may be disturbed: they come out as so many times as long.
+    """
 
     def try_it(
         model: Dividing,
@@ -53,13 +56,16 @@ def divided() -> Callable[..., Division]:
         fixed: float = 0.0,
         wide: float = 0.005,
         narrow: float = 0.01,
+        disturbed: Sequence[float] = (),
     ) -> Division:
+        disturbances = iter(disturbed)
+
         def alone(measurement: Callable[[], float]) -> float:
-            before = len(model.narrow.asked)
+            each = {model: wide, model.wide: wide, model.narrow: narrow}
+            before = {one: len(one.asked) for one in each}
             measurement()
-            is_narrow = len(model.narrow.asked) > before
-            asked = model.narrow if is_narrow else model
-            return fixed + (narrow if is_narrow else wide) * asked.rows[-1]
+            (asked,) = (one for one in each if len(one.asked) > before[one])
+            return next(disturbances, 1) * (fixed + each[asked] * asked.rows[-1])
 
         return divide(model, the_plan(may_divide=may), warm, alone)
 
@@ -75,6 +81,12 @@ def test_a_model_that_scales_is_divided(divided: Divided) -> None:
     assert (found.wide, found.narrow) == (model.wide, model.narrow)
     assert found.formation == Formation(lanes=2, rows=1, wide_up_to=1, divided=True)
     assert "200 rows/s" in found.reason
+
+
+@pytest.mark.parametrize("disturbed", [(3,), (3, 3), (1, 4), (4,)])
+def test_what_disturbs_the_first_measurements_decides_nothing(divided: Divided, disturbed: tuple[float, ...]) -> None:
+    found = divided(Dividing(), disturbed=disturbed)
+    assert found.formation == Formation(lanes=2, rows=1, wide_up_to=1, divided=True)
 
 
 def test_one_that_does_not_keeps_what_was_loaded(divided: Divided) -> None:

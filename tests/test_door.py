@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from threading import Event
 
 import pytest
@@ -101,15 +102,17 @@ def test_an_invocation_goes_to_what_answers_it_without_the_application(state: St
     on_a_loop(test)
 
 
-def test_an_invocation_of_a_model_that_is_there_waits_for_the_application_if_nothing_else_is() -> None:
-    async def test() -> None:
+def test_an_invocation_of_a_model_that_is_there_waits_for_what_answers_it() -> None:
+    async def test(open_up: Callable[[Door], None]) -> None:
         door = Door(in_state(State.READY))
+        door.show(Metrics(), never)
         waiting = asyncio.create_task(ask(door, scope_of("/invocations", "POST")))
         await asyncio.sleep(0)
-        door.open(teapot)
+        open_up(door)
         assert (await waiting).status == 418
 
-    on_a_loop(test)
+    on_a_loop(lambda: test(lambda door: door.take(teapot)))
+    on_a_loop(lambda: test(lambda door: door.open(teapot)))
 
 
 def test_metrics_are_shown_as_soon_as_there_are_some() -> None:

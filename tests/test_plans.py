@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from properties import THOROUGH
 from serving.budget import Budget
 from serving.plans import Plan, make_plan
-from serving.plans.plan import ORT_FASTMATH, ORT_SPINNING
+from serving.plans.plan import ORT_FASTMATH, ORT_SPINNING, ORT_SPINNING_STOP
 from serving.preparation import apply_environment
 from serving.processor import Processor
 from serving.settings import Settings
@@ -112,8 +112,8 @@ def test_threads_that_the_user_set_count(environment: dict[str, str], threads: i
 @pytest.mark.parametrize(("threads", "spins"), [(1, False), (2, True), (4, True), (5, False), (64, False)])
 def test_threads_spin_only_with_a_core_each(threads: int, *, spins: bool) -> None:
     made = plan(environment={"OMP_NUM_THREADS": str(threads)})
-    assert made.session[ORT_SPINNING] == str(int(spins))
-    assert choice(made, "spinning")[0] == ("on" if spins else "off")
+    assert made.session[ORT_SPINNING] == made.session[ORT_SPINNING_STOP] == str(int(spins))
+    assert choice(made, "spinning")[0] == ("within a run" if spins else "off")
 
 
 def test_variables_are_set_where_the_user_has_not() -> None:

@@ -11,9 +11,13 @@ import pytest
 from assets import onnx_models
 from assets.efficientnet import efficientnet_onnx
 from assets.needed import needed
+from harness.bodies import document, refusal
 from harness.crowd import until
 from harness.servers import LocalServer, free_port
 from harness.targets import ROOT
+
+# Its library, by which it is seen in a process.
+FASTAPI = "pydantic_core"
 
 
 @pytest.fixture
@@ -53,6 +57,32 @@ def test_a_second_interrupt_is_not_needed(folder: Path) -> None:
         server.until_ready()
         server.interrupt()
         assert server.until_ended() == 0
+    finally:
+        server.remove()
+
+
+def test_fastapi_is_imported_when_a_request_needs_it(folder: Path) -> None:
+    port = free_port()
+    arguments, environment = command(folder, SERVING_PORT=str(port))
+    server = LocalServer(arguments, port, ROOT, environment)
+    mapped = Path(f"/proc/{server.pid}/maps")
+    try:
+        server.until_ready()
+        until(server, lambda: "lanes: " in server.logs())  # all that is imported by itself has been by then
+        for content in (
+            b"[[1.5,2,3]]",
+            iter([b"[[1", b".5,2,3]]"]),
+        ):  # in one piece, and chunked: the fast way and ASGI's
+            answer = server.client.post("/invocations", content=content, headers={"Content-Type": "application/json"})
+            assert document(answer) == {"predictions": [[1.5, 2.0, 3.0]]}
+        assert refusal(server.post(b"[[", "application/json")) == (400, "invalid_json")
+        assert document(server.client.get("/ping")) == {"state": "ready"}
+        assert 'serving_requests_total{status="200"} 2.0' in server.client.get("/metrics").text
+        assert FASTAPI not in mapped.read_text()
+        assert server.client.get("/docs").status_code == 200
+        assert FASTAPI in mapped.read_text()
+        assert refusal(server.client.get("/invocations")) == (405, "method_not_allowed")
+        assert 'serving_requests_total{status="200"} 2.0' in server.client.get("/metrics").text
     finally:
         server.remove()
 

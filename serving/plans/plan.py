@@ -9,6 +9,9 @@ from serving.settings import Settings
 ORT_FASTMATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 # ONNX Runtime's key for threads that look out for work for a while before they sleep.
 ORT_SPINNING = "session.intra_op.allow_spinning"
+# Else a run's threads go on looking for work for some 40 ms after it, on cores that the loop, another session's
+# runs and the client want: what is measured meanwhile comes out at up to three times as long.
+ORT_SPINNING_STOP = "session.force_spinning_stop"
 # The name of the choice that the trial at load may change.
 BF16 = "bf16"
 
