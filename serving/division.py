@@ -4,8 +4,9 @@ It comes after readiness, since it takes a second: until then there is one run a
 that come meanwhile wait for one measured run at the most.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from serving.backends import Divisible, Model, NotDivisibleError
 from serving.errors import ServingError
@@ -39,7 +40,10 @@ class Division(NamedTuple):
     reason: str
 
 
-def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone) -> Division:
+Use: TypeAlias = Callable[[Division], None]
+
+
+def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone, use: Use) -> Division:
     """Find the best formation for a model that is in service.
 
     Args:
@@ -47,19 +51,27 @@ def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone) -> Division:
         plan: how many threads a wide run has, which is how many narrow ones there may be.
         warm_up: what it has shown: how many rows a batch may have, and about how long a run takes.
         alone: has a run measured while nothing else runs.
+        use: has requests run so from now on; called before narrow runs are measured, not for what is returned.
     """
     undivided = Formation(plan.lanes, warm_up.max_rows)
+
+    def use_wide(wide: Model) -> None:
+        use(Division(wide, None, undivided, ""))
+
     if not plan.may_divide or not isinstance(model, Divisible):
         return Division(model, None, undivided, "as planned")
     if warm_up.first_seconds > LONG_SECONDS:
         return Division(model, None, undivided, "runs are too long for requests to wait while some are measured")
     try:
-        return _divided(model, plan.threads, warm_up.max_rows, alone) or Division(model, None, undivided, SHORT)
+        found = _divided(model, plan.threads, warm_up.max_rows, alone, use_wide)
+        return found or Division(model, None, undivided, SHORT)
     except (NotDivisibleError, ServingError) as error:
         return Division(model, None, undivided, f"not measured: {error}")
 
 
-def _divided(model: Model, lanes: int, max_rows: int, alone: Alone) -> Division | None:
+def _divided(
+    model: Model, lanes: int, max_rows: int, alone: Alone, use_wide: Callable[[Model], None]
+) -> Division | None:
     """Divide it and measure both ways; None where a run is too short for that. Raises NotDivisibleError."""
     assert isinstance(model, Divisible)  # the caller has seen to it  # noqa: S101
     free = free_size(model, sizes=TYPICAL_SIZES)
@@ -76,6 +88,8 @@ def _divided(model: Model, lanes: int, max_rows: int, alone: Alone) -> Division 
     if not agree([before, before], [wide.run(one), narrow.run(one)]):
         # It has happened to nobody yet; but a wrong answer would be worse than a slow one.
         raise NotDivisibleError("the model does not give the same on one core as on all")
+    # The threads of what was loaded look for work long after a run; those of this one leave the cores to narrow runs.
+    use_wide(wide)
     again = measure_wide(wide, inputs, max_rows=ROWS_TO_REPEAT, alone=alone)
     wide_seconds = {rows: min(seconds, again.get(rows, seconds)) for rows, seconds in wide_seconds.items()}
     narrow_seconds = measure_narrow(narrow, lanes, inputs, max_rows=max_rows, alone=alone)

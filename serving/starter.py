@@ -146,18 +146,20 @@ class Starter:
 
     def _divide(self, service: "Service", loaded: "Loaded") -> None:
         """The model being in service, find out how many runs at once are best."""
-        from serving.division import divide  # noqa: PLC0415 (what it needs is imported by now)
+        from serving.division import Division, divide  # noqa: PLC0415 (what it needs is imported by now)
 
         def alone(measurement: Callable[[], float]) -> float:
             return asyncio.run_coroutine_threadsafe(service.alone(measurement), self._loop).result()
 
-        division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up, alone)
+        def use(division: Division) -> None:
+            async def put_in_place() -> None:
+                service.divide(division)
+
+            asyncio.run_coroutine_threadsafe(put_in_place(), self._loop).result()
+
+        division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up, alone, use)
         log.info("lanes: %d: %s", division.formation.lanes, division.reason)
-
-        async def put_in_place() -> None:
-            service.divide(division)
-
-        asyncio.run_coroutine_threadsafe(put_in_place(), self._loop).result()
+        use(division)
 
     def _load_script(self, script: "Script", environment: Mapping[str, str]) -> None:
         """A script that loads the model by itself: there is none for the server to load. Raises ModelLoadError."""

@@ -57,6 +57,7 @@ def divided() -> Callable[..., Division]:
         wide: float = 0.005,
         narrow: float = 0.01,
         disturbed: Sequence[float] = (),
+        used: list[Division] | None = None,
     ) -> Division:
         disturbances = iter(disturbed)
 
@@ -67,7 +68,8 @@ def divided() -> Callable[..., Division]:
             (asked,) = (one for one in each if len(one.asked) > before[one])
             return next(disturbances, 1) * (fixed + each[asked] * asked.rows[-1])
 
-        return divide(model, the_plan(may_divide=may), warm, alone)
+        called: list[Division] = [] if used is None else used
+        return divide(model, the_plan(may_divide=may), warm, alone, called.append)
 
     return try_it
 
@@ -81,6 +83,16 @@ def test_a_model_that_scales_is_divided(divided: Divided) -> None:
     assert (found.wide, found.narrow) == (model.wide, model.narrow)
     assert found.formation == Formation(lanes=2, rows=1, wide_up_to=1, divided=True)
     assert "200 rows/s" in found.reason
+
+
+@pytest.mark.parametrize("narrow", [0.01, 0.1])
+def test_narrow_runs_are_measured_beside_the_wide_ones_that_leave_them_the_cores(
+    divided: Divided, narrow: float
+) -> None:
+    model = Dividing()
+    used: list[Division] = []
+    divided(model, narrow=narrow, used=used)
+    assert [each[:3] for each in used] == [(model.wide, None, Formation(1, 32))]
 
 
 @pytest.mark.parametrize("disturbed", [(3,), (3, 3), (1, 4), (4,)])
@@ -121,7 +133,9 @@ def test_a_model_that_lives_by_its_batches_is_not_even_divided(divided: Divided)
 
 def test_a_model_of_another_framework_stays_as_planned() -> None:
     model = Recorder(identity)
-    found = divide(model, the_plan(), WARM, lambda measurement: measurement())
+    used: list[Division] = []
+    found = divide(model, the_plan(), WARM, lambda measurement: measurement(), used.append)
+    assert not used
     assert found[:3] == (model, None, Formation(1, 32))
 
 

@@ -75,7 +75,7 @@ class OnnxModel:
         wide, narrow = shared(
             self._path,
             lambda path, options: _session(path, self._plan, _configured(options, self._plan)),
-            [_options(plan) for plan in (self._plan, self._plan.narrow())],
+            [_options(plan) for plan in (self._plan.wide(), self._plan.narrow())],
             lambda path, options: ort.InferenceSession(path, options, providers=PROVIDERS),
         )
         return self._with(wide), self._with(narrow)

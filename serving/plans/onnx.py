@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from serving.budget import Budget
 from serving.plans.environment import fpmath_asked_for, library_variables, threads_for, unless_set
-from serving.plans.plan import BF16, ORT_FASTMATH, ORT_SPINNING, ORT_SPINNING_STOP, Choice, Plan
+from serving.plans.plan import BF16, ORT_FASTMATH, ORT_SPINNING, Choice, Plan
 from serving.processor import Processor
 from serving.settings import Settings
 
@@ -22,7 +22,7 @@ def plan(processor: Processor, budget: Budget, settings: Settings, environment: 
     bf16, on_trial, bf16_choice = _bf16(processor, settings, environment)
     variables, variable_choices = unless_set((TELEMETRY_OFF, *library_variables(threads)), environment)
     spins = threads > 1 and threads <= budget.cores
-    session = {ORT_FASTMATH: str(int(bf16)), ORT_SPINNING: str(int(spins)), ORT_SPINNING_STOP: str(int(spins))}
+    session = {ORT_FASTMATH: str(int(bf16)), ORT_SPINNING: str(int(spins))}
     choices = (
         lanes_choice,
         threads_choice,
@@ -69,4 +69,4 @@ def _spinning(threads: int, budget: Budget) -> Choice:
         return Choice("spinning", "off", "one thread has nobody to wait for")
     if threads > budget.cores:
         return Choice("spinning", "off", f"{threads} threads share {budget.cores} cores")
-    return Choice("spinning", "within a run", "every thread has a core of its own; between runs others want it")
+    return Choice("spinning", "on", "every thread has a core of its own, and waking it costs more than it spins")
