@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,6 +111,16 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     model = loaded(onnx_models.matmul(tmp_path / "model.onnx"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1, 1, 0))
     with pytest.raises(NotDivisibleError, match="expected room for"):
+        model.divide()
+
+
+@pytest.mark.parametrize(("left", "divides"), [(0, False), (1 << 30, True), (None, True)])
+def test_a_container_with_little_memory_left_is_spared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int | None, *, divides: bool
+) -> None:
+    model = loaded(onnx_models.matmul(tmp_path / "model.onnx"))
+    monkeypatch.setattr(onnx_shared, "available", lambda: left)
+    with nullcontext() if divides else pytest.raises(NotDivisibleError, match="of memory for a moment, got 0 MB"):
         model.divide()
 
 

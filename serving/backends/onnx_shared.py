@@ -13,6 +13,7 @@ from typing import Any
 import onnxruntime as ort
 
 from serving.backends import NotDivisibleError
+from serving.memory import available
 from serving.scratch import scratch
 
 GRAPH = "graph.onnx"
@@ -25,6 +26,9 @@ WRITING = {
 }
 # The weights as they are and as they are packed, and as much again for the disk not to be full.
 ROOM = 3
+# For the moment in which it is written: a session with its weights as they are and as they are packed, and the file
+# itself, which a /tmp in memory keeps there.
+MEMORY = 5
 # A larger model would take longer to write than it is worth, and a container's disk is small.
 MOST_BYTES = 1 << 30
 
@@ -42,7 +46,7 @@ def shared(path: Path, write: Load, options: Sequence[Any], read: Load) -> list[
         read: makes a session of what was written.
 
     Raises:
-        NotDivisibleError: there is no room for the file, or ONNX Runtime cannot write this model.
+        NotDivisibleError: there is no room for the file or for writing it, or ONNX Runtime cannot write this model.
     """
     # External data lies beside the model.
     size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
@@ -51,6 +55,7 @@ def shared(path: Path, write: Load, options: Sequence[Any], read: Load) -> list[
     try:
         with scratch() as folder:
             _check_room(folder, size)
+            _check_memory(size)
             _write(path, folder, write)
             return [_read(folder, wanted, read) for wanted in options]
     except NotDivisibleError:
@@ -63,6 +68,13 @@ def _check_room(folder: Path, size: int) -> None:
     room = shutil.disk_usage(folder).free
     if room < ROOM * size:
         raise NotDivisibleError(f"expected room for {ROOM * size >> 20} MB in {folder.parent}, got {room >> 20} MB")
+
+
+def _check_memory(size: int) -> None:
+    """A container that exceeds its limit is killed, and its requests with it."""
+    left = available()
+    if left is not None and left < MEMORY * size:
+        raise NotDivisibleError(f"expected {MEMORY * size >> 20} MB of memory for a moment, got {left >> 20} MB")
 
 
 def _write(path: Path, folder: Path, write: Load) -> None:
