@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 BRIEF_SECONDS = 0.05
 
 
+def nothing() -> None:
+    """Nobody wants to be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A model that is ready to answer, with what else is served beside it.
@@ -44,11 +48,19 @@ class Warmed:
     warm_up: WarmUp
 
 
-def load(prepared: Prepared, settings: Settings, report: Callable[[State], None]) -> Loaded:
-    """Load the model as planned and warm it up, reporting each step. Raises ModelLoadError."""
+def load(
+    prepared: Prepared, settings: Settings, report: Callable[[State], None], imported: Callable[[], None] = nothing
+) -> Loaded:
+    """Load the model as planned and warm it up, reporting each step. Raises ModelLoadError.
+
+    `imported` is called when the framework has been imported, from when on most of the time is spent without Python's
+    lock.
+    """
     report(State.LOADING)
     started = monotonic()
     log.info("loading %s from %s", prepared.found.name, prepared.found.path)
+    backends.module_of(prepared.found.framework, prepared.found.path)
+    imported()
     model = backends.load(prepared.found.framework, prepared.found.path, prepared.plan)
     if prepared.plan.bf16_on_trial:
         prepared, model = _settle_bf16(prepared, model, settings)

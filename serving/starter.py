@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from serving.allocator import give_back
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from serving.service import Service
 
 log = logging.getLogger(__name__)
+
+# How long the framework's import may keep back those of what serves: TensorFlow's takes some seconds, and callers of
+# /metrics wait meanwhile.
+FRAMEWORK_SECONDS = 1.0
 
 
 class Starter:
@@ -57,6 +61,7 @@ class Starter:
         self._gate = gate
         self._give_up = give_up
         self._loop = asyncio.get_running_loop()
+        self._framework = Event()
         self._thread = Thread(target=self._work, name="loader", daemon=True)
 
     @property
@@ -93,12 +98,16 @@ class Starter:
         apply_environment(prepared.plan)
         with ThreadPoolExecutor(1, "imports") as imports:
             # Beside the loading, most of which is the framework's own work without Python's lock.
-            serving = imports.submit(self._serve)
+            serving = imports.submit(self._serve_after_framework)
             opening = None
             if script:
+                self._framework.set()
                 opening = self._open_script(serving.result(), script, prepared.machine.budget, environment)
                 door = imports.submit(self._open_door, serving.result())
-            loaded = self._loaded(prepared, environment)
+            try:
+                loaded = self._loaded(prepared, environment)
+            finally:
+                self._framework.set()
             if opening:
                 opening.result()
                 door.result()
@@ -115,7 +124,12 @@ class Starter:
         apply_environment(prepared.plan)
         from serving.loader import load  # noqa: PLC0415 (numpy may be imported only now)
 
-        return load(prepared, self._settings, self._report)
+        return load(prepared, self._settings, self._report, self._framework.set)
+
+    def _serve_after_framework(self) -> "Service":
+        """Imports of two threads at once take longer than one after the other, and loading needs the framework's."""
+        self._framework.wait(FRAMEWORK_SECONDS)
+        return self._serve()
 
     def _serve(self) -> "Service":
         """Import and make what ordinary invocations need."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from serving.errors import ModelLoadError
@@ -99,13 +100,17 @@ def notes_of(model: Model) -> tuple[str, ...]:
     return model.notes if isinstance(model, Noted) else ()
 
 
-def load(framework: str, path: Path, plan: "Plan") -> Model:
-    """Import the framework and load the model file at `path` as the plan says. Raises ModelLoadError."""
+def module_of(framework: str, path: Path) -> ModuleType:
+    """Import the framework that the model file at `path` needs, and its backend. Raises ModelLoadError."""
     try:
-        module = import_module(MODULES[framework])
+        return import_module(MODULES[framework])
     except ImportError as error:
         raise ModelLoadError(
             f"{path} needs {framework}, which this installation lacks ({error}). Use an image variant that has it."
         ) from error
-    model: Model = module.load(path, plan)
+
+
+def load(framework: str, path: Path, plan: "Plan") -> Model:
+    """Import the framework and load the model file at `path` as the plan says. Raises ModelLoadError."""
+    model: Model = module_of(framework, path).load(path, plan)
     return model
