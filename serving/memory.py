@@ -6,6 +6,8 @@ A container that exceeds its limit is killed, so whatever needs much for a momen
 from collections.abc import Iterator
 from pathlib import Path
 
+from serving.pseudofiles import text_of
+
 ROOT = Path("/")
 SYSTEM = "proc/meminfo"
 # The limit, what is used of it, and its parts; of version 2 and 1 (Linux Documentation, admin-guide/cgroup-v2.rst and
@@ -44,18 +46,11 @@ def _of_group(root: Path) -> Iterator[int]:
 
 def _number(path: Path) -> int | None:
     """The file's number; None for a word ("max") or no such file."""
-    text = _text(path).strip()
+    text = text_of(path).strip()
     return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _table(path: Path) -> dict[str, int]:
     """The file's lines of a name and a number."""
-    words = (line.split()[:2] for line in _text(path).splitlines())
+    words = (line.split()[:2] for line in text_of(path).splitlines())
     return {pair[0]: int(pair[1]) for pair in words if len(pair) == len(("name", "number")) and pair[1].isdecimal()}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from serving.pseudofiles import text_of
+
 AARCH64: Final = "aarch64"
 X86_64: Final = "x86_64"
 # What macOS, the BSDs and Windows call the two.
@@ -148,7 +150,7 @@ def detect(root: Path = Path("/"), machine: str | None = None) -> Processor:
         machine: The architecture as `uname -m` names it, which cpuinfo does not say; this machine's if None.
     """
     architecture = _architecture(platform.machine() if machine is None else machine)
-    cores = _cores(_text(root / "proc/cpuinfo"))
+    cores = _cores(text_of(root / "proc/cpuinfo"))
     features = _features(cores, architecture)
     if architecture == AARCH64:
         identity = _identity(root, cores)
@@ -161,14 +163,6 @@ def detect(root: Path = Path("/"), machine: str | None = None) -> Processor:
 def _architecture(machine: str) -> str:
     name = " ".join(machine.lower().split())
     return MACHINE_ALIASES.get(name, name) or "unknown"
-
-
-def _text(path: Path) -> str:
-    """The file's text, empty if it cannot be read."""
-    try:
-        return path.read_bytes().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _cores(cpuinfo: str) -> list[dict[str, str]]:
@@ -193,7 +187,7 @@ def _identity(root: Path, cores: list[dict[str, str]]) -> Identity | None:
     """The first core's identity, from its register where the kernel shows it, else from cpuinfo."""
     # By length first, so that cpu10 comes after cpu2. Cores that are offline have no such file.
     for path in sorted(root.glob(MIDR_FILES), key=lambda path: (len(str(path)), str(path))):
-        if midr := _hexadecimal(_text(path)):
+        if midr := _hexadecimal(text_of(path)):
             return Identity(implementer=midr >> 24 & 0xFF, part=midr >> 4 & 0xFFF)
     first = cores[0] if cores else {}
     implementer, part = _hexadecimal(first.get("CPU implementer")), _hexadecimal(first.get("CPU part"))

@@ -99,18 +99,18 @@ class Starter:
         with ThreadPoolExecutor(1, "imports") as imports:
             # Beside the loading, most of which is the framework's own work without Python's lock.
             serving = imports.submit(self._serve_after_framework)
-            opening = None
+            opening: list[Future[None]] = []
             if script:
                 self._framework.set()
-                opening = self._open_script(serving.result(), script, prepared.machine.budget, environment)
-                door = imports.submit(self._open_door, serving.result())
+                service = serving.result()
+                opening.append(self._open_script(service, script, prepared.machine.budget, environment))
+                opening.append(imports.submit(self._open_door, service))
             try:
                 loaded = self._loaded(prepared, environment)
             finally:
                 self._framework.set()
-            if opening:
-                opening.result()
-                door.result()
+            for each in opening:
+                each.result()
             service = serving.result()
             self._call(self._put_in_service, service, loaded)
         self._take_the_unusual(service)
