@@ -1,6 +1,7 @@
 """A running server, as a process or as a container, and the client that talks to it."""
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -107,8 +108,9 @@ class LocalServer(Server):
         return self._process.pid
 
     def logs(self) -> str:
-        self._output.seek(0)
-        return self._output.read()
+        # The place in the file is the server's, too: to seek would have it write over what it has written.
+        file = self._output.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()
 
     def terminate(self) -> None:
         self._process.terminate()
