@@ -11,6 +11,7 @@ from typing import Any, ParamSpec
 import numpy as np
 import pytest
 
+from harness.loops import DEADLINE_SECONDS, on_a_loop
 from models import Recorder, identity, refusing, row
 from serving.backends import Model
 from serving.dispatcher import LOOKS, Dispatcher
@@ -20,8 +21,7 @@ from serving.metrics import Metrics
 from serving.signature import Array, Inputs, Outputs
 
 P = ParamSpec("P")
-PATIENCE = 30.0
-"""Seconds after which a test that hangs fails; none takes a hundredth of it."""
+PATIENCE = DEADLINE_SECONDS
 
 
 class Gate:
@@ -59,14 +59,6 @@ def value(outputs: Outputs) -> list[Any]:
     assert isinstance(array, np.ndarray)
     rows: list[Any] = array.tolist()
     return rows
-
-
-def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await test()
-
-    asyncio.run(bounded())
 
 
 def looped(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:

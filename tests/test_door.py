@@ -7,7 +7,8 @@ from threading import Event
 
 import pytest
 
-from harness.asgi import ask, in_state, on_a_loop, scope_of, teapot
+from harness.asgi import ask, in_state, scope_of, teapot
+from harness.loops import on_a_loop
 from serving.door import Door
 from serving.lifecycle import Lifecycle, State
 from serving.metrics import Metrics

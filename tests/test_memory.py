@@ -5,16 +5,10 @@ from pathlib import Path
 import pytest
 
 from serving.memory import available
+from trees.machines import write
 
 GIB = 1 << 30
 V2, V1 = "sys/fs/cgroup", "sys/fs/cgroup/memory"
-
-
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
 
 
 SYSTEM = {"proc/meminfo": f"MemTotal: {8 * GIB // 1024} kB\nMemFree: 1000 kB\nMemAvailable: {4 * GIB // 1024} kB\n"}
@@ -46,7 +40,9 @@ GROUP_1 = {
     ],
 )
 def test_the_least_counts(tmp_path: Path, files: dict[str, str], found: int | None) -> None:
-    assert available(write(tmp_path, files)) == found
+    for name, text in files.items():
+        write(tmp_path, name, text)
+    assert available(tmp_path) == found
 
 
 def test_here_something_is_left() -> None:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from harness.asgi import ask, in_state, on_a_loop, scope_of
+from harness.asgi import ask, in_state, scope_of
+from harness.loops import on_a_loop
 from serving.lifecycle import State
 from serving.ping import METHODS, Ping
 

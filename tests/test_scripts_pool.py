@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness import loops
 from harness.processes import is_alive
 from serving.errors import (
     DeadlineExceededError,
@@ -116,11 +117,7 @@ async def pool_of(
 
 
 def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await test()
-
-    asyncio.run(bounded())
+    loops.on_a_loop(test, PATIENCE)
 
 
 async def said(pool: Pool, text: str) -> str:

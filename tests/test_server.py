@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,18 @@ def command(folder: Path, **environment: str) -> tuple[list[str], dict[str, str]
     return [sys.executable, "-m", "serving", "serve"], {**os.environ, "SERVING_MODEL_DIR": str(folder), **environment}
 
 
+@contextmanager
+def started(folder: Path, *program: str, **environment: str) -> Iterator[LocalServer]:
+    """A server of the test's own on a free port, or another program that serves; removed at the end."""
+    port = free_port()
+    arguments, everything = command(folder, SERVING_PORT=str(port), **environment)
+    server = LocalServer([sys.executable, *program] if program else arguments, port, ROOT, everything)
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
 def test_the_platforms_port_counts_before_ours(folder: Path) -> None:
     port = free_port()
     arguments, environment = command(folder, SAGEMAKER_BIND_TO_PORT=str(port), SERVING_PORT="1")
@@ -50,29 +64,19 @@ def test_a_port_in_use_is_said_and_ends_it(folder: Path) -> None:
 
 
 def test_a_second_interrupt_is_not_needed(folder: Path) -> None:
-    port = free_port()
-    arguments, environment = command(folder, SERVING_PORT=str(port))
-    server = LocalServer(arguments, port, ROOT, environment)
-    try:
+    with started(folder) as server:
         server.until_ready()
         server.interrupt()
         assert server.until_ended() == 0
-    finally:
-        server.remove()
 
 
 def test_fastapi_is_imported_when_a_request_needs_it(folder: Path) -> None:
-    port = free_port()
-    arguments, environment = command(folder, SERVING_PORT=str(port))
-    server = LocalServer(arguments, port, ROOT, environment)
-    mapped = Path(f"/proc/{server.pid}/maps")
-    try:
+    whole, chunked = b"[[1.5,2,3]]", iter([b"[[1", b".5,2,3]]"])  # the fast way, and ASGI's
+    with started(folder) as server:
+        mapped = Path(f"/proc/{server.pid}/maps")
         server.until_ready()
         until(server, lambda: "lanes: " in server.logs())  # all that is imported by itself has been by then
-        for content in (
-            b"[[1.5,2,3]]",
-            iter([b"[[1", b".5,2,3]]"]),
-        ):  # in one piece, and chunked: the fast way and ASGI's
+        for content in (whole, chunked):
             answer = server.client.post("/invocations", content=content, headers={"Content-Type": "application/json"})
             assert document(answer) == {"predictions": [[1.5, 2.0, 3.0]]}
         assert refusal(server.post(b"[[", "application/json")) == (400, "invalid_json")
@@ -83,8 +87,6 @@ def test_fastapi_is_imported_when_a_request_needs_it(folder: Path) -> None:
         assert FASTAPI in mapped.read_text()
         assert refusal(server.client.get("/invocations")) == (405, "method_not_allowed")
         assert 'serving_requests_total{status="200"} 2.0' in server.client.get("/metrics").text
-    finally:
-        server.remove()
 
 
 # A server that takes its time over writing the weights of a divided model down.
@@ -108,14 +110,9 @@ def test_stopped_while_it_divides_a_model_it_leaves_no_files(tmp_path: Path) -> 
     model.mkdir()
     temporary.mkdir()
     (model / "model.onnx").symlink_to(needed(efficientnet_onnx))
-    port = free_port()
-    _, environment = command(model, SERVING_PORT=str(port), TMPDIR=str(temporary))
-    server = LocalServer([sys.executable, "-c", HELD_UP], port, ROOT, environment)
-    try:
+    with started(model, "-c", HELD_UP, TMPDIR=str(temporary)) as server:
         server.until_ready()
         until(server, lambda: any(temporary.rglob("weights.bin")))
         server.terminate()
         assert server.until_ended() == 0
-    finally:
-        server.remove()
     assert not any(temporary.iterdir())

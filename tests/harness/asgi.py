@@ -1,13 +1,7 @@
 """Asking a bare ASGI application, without a server."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 from serving.lifecycle import Lifecycle, State
 from serving.ping import Application, Message, Receive, Scope, Send
-
-DEADLINE_SECONDS = 30
 
 
 def scope_of(path: str = "/ping", method: str = "GET") -> Scope:
@@ -57,11 +51,3 @@ def in_state(state: State) -> Lifecycle:
     lifecycle = Lifecycle()
     lifecycle.enter(state)
     return lifecycle
-
-
-def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            await test()
-
-    asyncio.run(bounded())
