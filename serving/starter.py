@@ -83,6 +83,9 @@ class Starter:
                 self._load_model(script, environment)
             # The model as it was loaded at first may have been left for one that shares its weights.
             give_back()
+            from serving.huge_pages import collapse  # noqa: PLC0415 (numpy may be imported only now)
+
+            log.info("huge pages: %d MB", collapse() >> 20)
         except CancelledError:
             log.info("loading was given up: the server is stopping")
         except ModelLoadError as error:
