@@ -4,7 +4,7 @@ It comes after readiness, since it takes a second: until then there is one run a
 that come meanwhile wait for one measured run at the most.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -24,7 +24,8 @@ SHORT_SECONDS = 0.001
 HUNGRY = 3.0
 FEW_CORES = 4
 # What was measured right after readiness is measured again after dividing: first callers come with a start of their
-# own, which for a moment may take a core.
+# own, which for a moment may take a core. Narrow runs are measured twice in turns, for the same reason: of twelve
+# starts with MiniLM four came out with too small batches, at up to a sixth of the rate.
 ROWS_TO_REPEAT = 2
 SHORT = "a run is over before another thread could begin one"
 # Requests wait for a run that is measured; warm-up's first one also allocates, and takes some times as long.
@@ -91,7 +92,14 @@ def _divided(
     # The threads of what was loaded look for work long after a run; those of this one leave the cores to narrow runs.
     use_wide(wide)
     again = measure_wide(wide, inputs, max_rows=ROWS_TO_REPEAT, alone=alone)
-    wide_seconds = {rows: min(seconds, again.get(rows, seconds)) for rows, seconds in wide_seconds.items()}
+    wide_seconds = _least(wide_seconds, again)
     narrow_seconds = measure_narrow(narrow, lanes, inputs, max_rows=max_rows, alone=alone)
+    again = measure_narrow(narrow, lanes, inputs, max_rows=max(narrow_seconds), alone=alone)
+    narrow_seconds = _least(narrow_seconds, again)
     formation, reason = formation_of(Scaling(wide_seconds, narrow_seconds, lanes), max_rows)
     return Division(wide, narrow, formation, reason) if formation.divided else Division(model, None, formation, reason)
+
+
+def _least(seconds: Mapping[int, float], again: Mapping[int, float]) -> dict[int, float]:
+    """What was measured, where it was measured again the lesser of both."""
+    return {rows: min(cost, again.get(rows, cost)) for rows, cost in seconds.items()}

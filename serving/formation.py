@@ -75,9 +75,9 @@ def formation_of(scaling: Scaling, max_rows: int) -> tuple[Formation, str]:
         rates += f", {scaling.lanes} on one core each {best_rate(narrow) * scaling.lanes:.0f}"
     wide_up_to = _wide_up_to(wide, narrow, scaling.lanes)
     if wide_up_to is None:
-        rows = _rows_that_pay(wide, max_rows)
+        rows = _rows_that_pay(scaling.wide, max_rows)
         return Formation(lanes=1, rows=rows), f"{rates}; {_paying(rows, max_rows)}"
-    rows = _rows_that_pay(narrow, max_rows)
+    rows = _rows_that_pay(scaling.narrow, max_rows)
     reason = f"{rates}; {_few(wide_up_to)} the former is quicker; {_paying(rows, max_rows)}"
     return Formation(scaling.lanes, rows, wide_up_to, divided=True), reason
 
@@ -123,11 +123,15 @@ def _doubled_up(rows: int) -> int:
 
 
 def _rows_that_pay(seconds: Mapping[int, float], max_rows: int) -> int:
-    """The fewest rows with which a run is as good as at its best: more of them would only take longer."""
+    """The most rows with which a run is as good as at its best.
+
+    Not the fewest: to take one size too many for a good one costs nothing that shows, to take one too few may cost
+    a sixth, and any of the times may be a disturbance's. But one that was slower, for whatever reason, is not taken.
+    """
     best, largest = best_rate(seconds), max(seconds)
-    fewest = next(rows for rows, cost in seconds.items() if rows / cost * MARGIN >= best)
-    is_growing = fewest == largest and seconds.get(largest // 2, 0.0) * 2 > seconds[largest] * GROWING
-    return max_rows if is_growing or largest == 1 else min(fewest, max_rows)
+    most = max(rows for rows, cost in seconds.items() if rows / cost * MARGIN >= best)
+    is_growing = most == largest and seconds.get(largest // 2, 0.0) * 2 > seconds[largest] * GROWING
+    return max_rows if is_growing or largest == 1 else min(most, max_rows)
 
 
 def _paying(rows: int, max_rows: int) -> str:

@@ -8,6 +8,8 @@ from properties import MODERATE
 from serving.formation import Formation, Run, Scaling, best_rate, formation_of, smooth
 
 SIZES = (1, 2, 4, 8, 16, 32)
+# Those that are measured of a model that gains nothing from batches.
+MEASURED = (1, 2, 4)
 
 
 def linear(fixed: float, each: float, sizes: tuple[int, ...] = SIZES) -> dict[int, float]:
@@ -16,10 +18,25 @@ def linear(fixed: float, each: float, sizes: tuple[int, ...] = SIZES) -> dict[in
 
 
 def test_a_model_that_gains_nothing_from_batches_runs_on_one_core_each() -> None:
-    formation, reason = formation_of(Scaling(linear(0, 0.005), linear(0, 0.010), lanes=2), max_rows=32)
-    assert formation == Formation(lanes=2, rows=1, wide_up_to=1, divided=True)
+    wide, narrow = linear(0, 0.005, MEASURED), linear(0, 0.010, MEASURED)
+    formation, reason = formation_of(Scaling(wide, narrow, lanes=2), max_rows=32)
+    assert formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True)
     assert "one run on all cores gives 200 rows/s, 2 on one core each 200" in reason
-    assert "batches of more than 1 gain nothing" in reason
+    assert "batches of more than 4 gain nothing" in reason
+
+
+@pytest.mark.parametrize("disturbed", [{1: 0.0105}, {2: 0.0170}, {4: 0.0335}, {2: 0.0170, 4: 0.0335}])
+def test_a_disturbance_makes_no_batches_too_small(disturbed: dict[int, float]) -> None:
+    # MiniLM's on one core.
+    narrow = {1: 0.0090, 2: 0.0164, 4: 0.0314}
+    formation, _ = formation_of(Scaling(linear(0, 0.005, MEASURED), narrow | disturbed, lanes=2), max_rows=32)
+    assert formation.rows == 4
+
+
+def test_batches_that_take_longer_are_not_made() -> None:
+    wide, narrow = linear(0, 0.005, MEASURED), {1: 0.010, 2: 0.021, 4: 0.045}
+    formation, _ = formation_of(Scaling(wide, narrow, lanes=2), max_rows=32)
+    assert formation.rows == 1
 
 
 def test_a_model_that_lives_by_its_batches_keeps_all_cores() -> None:
@@ -40,8 +57,8 @@ def test_what_does_not_scale_to_all_cores_is_run_on_single_ones_even_alone() -> 
 def test_without_narrow_runs_the_rows_that_pay_are_found_all_the_same() -> None:
     formation, _ = formation_of(Scaling(linear(0.01, 0.01), {}, lanes=2), max_rows=32)
     assert formation == Formation(lanes=1, rows=32)
-    formation, _ = formation_of(Scaling(linear(0, 0.01), {}, lanes=2), max_rows=32)
-    assert formation == Formation(lanes=1, rows=1)
+    formation, _ = formation_of(Scaling(linear(0, 0.01, MEASURED), {}, lanes=2), max_rows=32)
+    assert formation == Formation(lanes=1, rows=4)
 
 
 @pytest.mark.parametrize(
