@@ -24,8 +24,8 @@ SHORT_SECONDS = 0.001
 HUNGRY = 3.0
 FEW_CORES = 4
 # What was measured right after readiness is measured again after dividing: first callers come with a start of their
-# own, which for a moment may take a core. Narrow runs are measured twice in turns, for the same reason: of twelve
-# starts with MiniLM four came out with too small batches, at up to a sixth of the rate.
+# own, which for a moment may take a core. What decides how many rows a batch has is measured twice in turns, for the
+# same reason: of twelve starts with MiniLM four came out with too small batches, at up to a sixth of the rate.
 ROWS_TO_REPEAT = 2
 SHORT = "a run is over before another thread could begin one"
 # Requests wait for a run that is measured; warm-up's first one also allocates, and takes some times as long.
@@ -81,7 +81,8 @@ def _divided(
     if wide_seconds[1] < SHORT_SECONDS:
         return None
     if lanes <= FEW_CORES and best_rate(wide_seconds) > HUNGRY / smooth(wide_seconds)[1]:
-        formation, reason = formation_of(Scaling(wide_seconds, {}, lanes), max_rows)
+        again = measure_wide(model, inputs, max_rows=max(wide_seconds), alone=alone)
+        formation, reason = formation_of(Scaling(_least(wide_seconds, again), {}, lanes), max_rows)
         return Division(model, None, formation, reason)
     wide, narrow = model.divide()
     one = inputs(1)
