@@ -35,6 +35,8 @@ from benchmarks.workloads import MAKERS, Workload, workloads
 CONNECTIONS = (1, 8, 32)
 # wrk counts whole seconds.
 WARM_SECONDS = 1
+# After its start a server may still be at something: ours measures for up to two seconds how it should run a model.
+FIRST_WARM_SECONDS = 3
 # What a server takes to start and to stop on average; for the forecast alone.
 START_SECONDS = 3
 # A server so slow under so many connections that nothing came in the time is measured again, so many times as long.
@@ -105,7 +107,8 @@ def _is_wanted(contestant: Contestant, beginnings: tuple[str, ...]) -> bool:
 
 
 def _announce(missing: Mapping[str, int], servers: Sequence[Contestant], seconds: int) -> None:
-    each = START_SECONDS + len(CONNECTIONS) * (WARM_SECONDS + seconds)
+    warming = FIRST_WARM_SECONDS + (len(CONNECTIONS) - 1) * WARM_SECONDS
+    each = START_SECONDS + warming + len(CONNECTIONS) * seconds
     limits = 2 * (2 * len(BATCHES) + 1) * (seconds * LIMIT_SHARE + LIMIT_EXTRA_SECONDS)
     taking = {name: sum(server.takes(name) for server in servers) for name in missing}
     minutes = sum(rounds * (taking[name] * each + limits) for name, rounds in missing.items()) / 60
@@ -153,7 +156,7 @@ class _Comparison:
                 for connections in CONNECTIONS:
                     ask = partial(measure, process.url, cases, connections, one_answer=server.name in ECHOES)
                     with suppress(NoAnswerError):
-                        ask(WARM_SECONDS, process.cpu_seconds)
+                        ask(WARM_SECONDS if found else FIRST_WARM_SECONDS, process.cpu_seconds)
                     try:
                         found[server.name, connections] = ask(self.run.seconds, process.cpu_seconds)
                     except NoAnswerError:

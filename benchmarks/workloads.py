@@ -63,13 +63,22 @@ class Workload:
         return json.dumps({"predictions": self.answers[0].tolist()}, separators=(",", ":")).encode()
 
     def batches(self, rows: int) -> list[Inputs]:
-        """What the bare model is asked: for each shape among the requests a batch of so many rows."""
-        alike: dict[tuple[tuple[int, ...], ...], list[Inputs]] = {}
-        for request in self.requests:
-            alike.setdefault(tuple(value.shape for value in request.values()), []).append(request)
+        """What the bare model is asked: for each kind of request a batch of so many rows."""
+        groups: list[list[Inputs]] = [[] for _ in set(self.kinds)]
+        for kind, request in zip(self.kinds, self.requests, strict=True):
+            groups[kind].append(request)
         return [
             {name: np.concatenate([group[row % len(group)][name] for row in range(rows)]) for name in group[0]}
-            for group in alike.values()
+            for group in groups
+        ]
+
+    @property
+    def kinds(self) -> list[int]:
+        """For each request which of the shapes among them it has, counted as they come."""
+        shapes: dict[tuple[tuple[int, ...], ...], int] = {}
+        return [
+            shapes.setdefault(tuple(value.shape for value in request.values()), len(shapes))
+            for request in self.requests
         ]
 
 

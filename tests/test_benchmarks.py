@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from benchmarks import memory, ping, start
+from benchmarks import limits, memory, ping, start
 from benchmarks.cells import ECHOES, HTTP_ECHO, OURS, Cell, Round, best_peer, cells_of, ratio
 from benchmarks.chart import COLOURS, chart
 from benchmarks.client import Measured
@@ -16,7 +16,7 @@ from benchmarks.contestants import Peers, contestants, running
 from benchmarks.limits import Limit
 from benchmarks.report import BEGIN, END, PAGE, tables, with_section
 from benchmarks.targets import TARGETS, Verdict, verdicts
-from benchmarks.workloads import JSON, MAKERS, NPY, Workload, with_rows
+from benchmarks.workloads import JSON, MAKERS, NPY, Inputs, Workload, with_rows
 
 LIMITS = (Limit(single=100, rates={1: 100, 8: 400, 32: 300}), Limit(single=100, rates={1: 100, 8: 600, 32: 700}))
 
@@ -151,6 +151,26 @@ def test_the_bare_runtime_batches_each_shape_apart() -> None:
     requests = tuple({"a": np.full((1, length), length)} for length in (3, 5, 3))
     workload = Workload("mixed", Path("none.onnx"), JSON, requests, (np.zeros((1, 1)),) * 3)
     assert [batch["a"].shape for batch in workload.batches(4)] == [(4, 3), (4, 5)]
+
+
+def test_the_limit_of_several_shapes_has_no_more_at_hand_than_there_are_callers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: set[tuple[int, ...]] = set()
+
+    class Session:
+        def run(self, _outputs: None, inputs: Inputs) -> None:
+            asked.add(inputs["a"].shape)
+
+    requests = tuple({"a": np.full((1, length), length)} for length in (3, 5, 7))
+    workload = Workload("mixed", Path("none.onnx"), JSON, requests, (np.zeros((1, 1)),) * 3)
+    monkeypatch.setattr(limits, "session_of", lambda *_: Session())
+    monkeypatch.setattr(limits, "BATCHES", (1, 4))
+    found = limits.limit_of(workload, 2, seconds=0.01)
+    # Of four in turn at most two are alike, at first; later as many as were answered together.
+    assert {shape[1] for shape in asked} == {3, 5, 7}
+    assert max(rows for rows, _ in asked) <= 4
+    assert found.best(3) == found.rates[1]
 
 
 def test_requests_of_several_rows_are_answered_by_the_model(tmp_path: Path) -> None:

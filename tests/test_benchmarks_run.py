@@ -155,6 +155,6 @@ def test_a_server_that_is_slow_is_given_longer(monkeypatch: pytest.MonkeyPatch, 
     (echo,) = [one for one in contestants(NOBODY, 1) if one.name == HTTP_ECHO]
     run = new(rounds=1)
     (found,) = comparison._Comparison(run, [echo], 1, tmp_path).rounds(MAKERS["tiny-json"]("tiny-json", tmp_path))
-    assert asked == [(1, 1), (1, 2), (8, 1), (8, 2), (32, 1), (32, 2), (32, 8)]
+    assert asked == [(1, 3), (1, 2), (8, 1), (8, 2), (32, 1), (32, 2), (32, 8)]
     assert found.found[HTTP_ECHO, 32].requests == 8
     assert not run.failures
