@@ -15,7 +15,7 @@ MARGIN = 1.03
 # How much of narrow runs' time a wide one may take to be preferred under load. Whatever else runs on one of its
 # cores, be it the server's own work for other requests, has all threads of a wide run wait; of narrow runs, one.
 ADVANTAGE = 0.93
-# What the last doubling that was tried must have gained for larger ones to be expected to gain anything.
+# What another doubling is expected to gain for sizes that were not measured to be taken, too.
 GROWING = 1.10
 
 
@@ -130,8 +130,15 @@ def _rows_that_pay(seconds: Mapping[int, float], max_rows: int) -> int:
     """
     best, largest = best_rate(seconds), max(seconds)
     most = max(rows for rows, cost in seconds.items() if rows / cost * MARGIN >= best)
-    is_growing = most == largest and seconds.get(largest // 2, 0.0) * 2 > seconds[largest] * GROWING
+    is_growing = most == largest and 2 * seconds[largest] > _expected(seconds, 2 * largest) * GROWING
     return max_rows if is_growing or largest == 1 else min(most, max_rows)
+
+
+def _expected(seconds: Mapping[int, float], rows: int) -> float:
+    """Of a size that was not measured: on the line through the fewest and the most rows that were, two at least."""
+    fewest, most = min(seconds), max(seconds)
+    each = (seconds[most] - seconds[fewest]) / max(1, most - fewest)
+    return seconds[most] + each * (rows - most)
 
 
 def _paying(rows: int, max_rows: int) -> str:

@@ -25,12 +25,18 @@ def test_a_model_that_gains_nothing_from_batches_runs_on_one_core_each() -> None
     assert "batches of more than 4 gain nothing" in reason
 
 
-@pytest.mark.parametrize("disturbed", [{1: 0.0105}, {2: 0.0170}, {4: 0.0335}, {2: 0.0170, 4: 0.0335}])
+@pytest.mark.parametrize("disturbed", [{}, {1: 0.0105}, {2: 0.0170}, {2: 0.0185}, {4: 0.0335}, {2: 0.0170, 4: 0.0335}])
 def test_a_disturbance_makes_no_batches_too_small(disturbed: dict[int, float]) -> None:
     # MiniLM's on one core.
     narrow = {1: 0.0090, 2: 0.0164, 4: 0.0314}
     formation, _ = formation_of(Scaling(linear(0, 0.005, MEASURED), narrow | disturbed, lanes=2), max_rows=32)
     assert formation.rows == 4
+
+
+def test_sizes_too_long_to_be_measured_are_taken_where_the_line_says_so() -> None:
+    narrow = linear(0.030, 0.002, (1, 2))
+    formation, _ = formation_of(Scaling(linear(0.028, 0.002, (1, 2)), narrow, lanes=2), max_rows=32)
+    assert formation.rows == 32
 
 
 def test_batches_that_take_longer_are_not_made() -> None:
