@@ -36,10 +36,6 @@ log = logging.getLogger(__name__)
 # How long the framework's import may keep back those of what serves: TensorFlow's takes some seconds, and callers of
 # /metrics wait meanwhile.
 FRAMEWORK_SECONDS = 1.0
-# After how many new objects the collector looks for cycles among them. Requests leave none behind, but each of a batch
-# has some twenty objects while it is on its way; by Python's 700 they are walked for every batch of 32, which is 3 %
-# of the loop's time. As many as this are some megabytes.
-NEW_OBJECTS = 10_000
 
 
 class Starter:
@@ -231,4 +227,3 @@ def _keep() -> None:
     objects.
     """
     gc.freeze()
-    gc.set_threshold(NEW_OBJECTS)
