@@ -103,6 +103,8 @@ class Ride:
         self._answer(Answer(error.document, ERROR_TYPE, error.status))
 
     def _answer(self, answer: Answer) -> None:
+        # It leads back to this request: without it the arrays go now, not when the collector comes by.
+        self._stop = None
         self._service.metrics.request(answer.status, monotonic() - self._started)
         self._respond(answer)
 

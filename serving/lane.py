@@ -31,6 +31,7 @@ class Lane:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+            del job  # else its arrays would be kept until the next one comes
 
 
 class Lanes:

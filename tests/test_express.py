@@ -1,11 +1,20 @@
-"""A ride whose client leaves in the moment in which its answer is ready."""
+"""A ride whose client leaves in the moment in which its answer is ready; and what an answered one leaves behind."""
 
 import asyncio
+import gc
+import weakref
+from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
+
+from harness.loops import on_a_loop
+from models import Recorder, identity
+from serving.dispatcher import Dispatcher
 from serving.express import Ride
 from serving.invocations import Answer
 from serving.lifecycle import Lifecycle
+from serving.metrics import Metrics
 from serving.service import Service
 from serving.settings import Settings
 
@@ -38,3 +47,45 @@ def test_an_answer_that_is_ready_is_given() -> None:
 
 def test_a_client_that_has_left_is_given_no_answer_though_it_was_ready() -> None:
     assert not asyncio.run(_answers(leaves=True))
+
+
+class Asking:
+    """An invocation that asks a model for the row that it is given."""
+
+    def __init__(self, dispatcher: Dispatcher, row: object) -> None:
+        self._begun = SimpleNamespace(serving=SimpleNamespace(dispatcher=dispatcher), inputs={"x": row})
+
+    def is_long(self, body: bytes) -> bool:
+        return not body
+
+    def begin(self, body: bytes) -> SimpleNamespace:
+        del body
+        return self._begun
+
+    def end(self, begun: object, outputs: object) -> Answer:
+        del begun, outputs
+        return Answer(b"ok", "text/plain")
+
+
+def test_the_arrays_of_an_answered_request_go_without_the_collector() -> None:
+    """Pictures that waited for it took 300 MB."""
+
+    async def test() -> None:
+        model = Recorder(identity)
+        dispatcher = Dispatcher(model, lanes=1, max_rows=1, max_waiting=1, timeout=60.0, metrics=Metrics())
+        loop = asyncio.get_running_loop()
+        answered, gone = loop.create_future(), asyncio.Event()
+        row = np.zeros((1, 3))
+        weakref.finalize(row, loop.call_soon_threadsafe, gone.set)
+        Ride(Service(Settings(), Lifecycle()), cast("Any", Asking(dispatcher, row)), answered.set_result).start(b"body")
+        del row
+        assert (await answered).body == b"ok"
+        model.asked.clear()
+        await gone.wait()  # the lane may still be at its last step
+        dispatcher.close()
+
+    gc.disable()
+    try:
+        on_a_loop(test)
+    finally:
+        gc.enable()
