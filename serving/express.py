@@ -37,6 +37,7 @@ class Ride:
         self._invocation = invocation
         self._respond = respond
         self._started = monotonic()
+        # It leads back to this ride: dropped with the answer, or the arrays would stay until the collector comes by.
         self._stop: Callable[[], object] | None = None
         self._has_left = False
 
@@ -62,8 +63,9 @@ class Ride:
     def leave(self) -> None:
         """The client is gone: drop the request if it has not been run."""
         self._has_left = True
-        if self._stop:
-            self._stop()
+        stop, self._stop = self._stop, None
+        if stop:
+            stop()
         log.info("the client left before its answer")
         self._service.metrics.request(CLIENT_CLOSED, monotonic() - self._started)
 
@@ -103,7 +105,6 @@ class Ride:
         self._answer(Answer(error.document, ERROR_TYPE, error.status))
 
     def _answer(self, answer: Answer) -> None:
-        # It leads back to this request: without it the arrays go now, not when the collector comes by.
         self._stop = None
         self._service.metrics.request(answer.status, monotonic() - self._started)
         self._respond(answer)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from harness.loops import on_a_loop
 from models import Recorder, identity
@@ -67,7 +68,8 @@ class Asking:
         return Answer(b"ok", "text/plain")
 
 
-def test_the_arrays_of_an_answered_request_go_without_the_collector() -> None:
+@pytest.mark.parametrize("leaves", [False, True])
+def test_the_arrays_of_a_request_go_without_the_collector(leaves: bool) -> None:
     """Pictures that waited for it took 300 MB."""
 
     async def test() -> None:
@@ -77,9 +79,13 @@ def test_the_arrays_of_an_answered_request_go_without_the_collector() -> None:
         answered, gone = loop.create_future(), asyncio.Event()
         row = np.zeros((1, 3))
         weakref.finalize(row, loop.call_soon_threadsafe, gone.set)
-        Ride(Service(Settings(), Lifecycle()), cast("Any", Asking(dispatcher, row)), answered.set_result).start(b"body")
-        del row
-        assert (await answered).body == b"ok"
+        ride = Ride(Service(Settings(), Lifecycle()), cast("Any", Asking(dispatcher, row)), answered.set_result)
+        ride.start(b"body")
+        if leaves:
+            ride.leave()
+        else:
+            assert (await answered).body == b"ok"
+        del row, ride
         model.asked.clear()
         await gone.wait()  # the lane may still be at its last step
         dispatcher.close()
