@@ -4,7 +4,7 @@ It comes after readiness, since it takes a second: until then there is one run a
 that come meanwhile wait for one measured run at the most.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -12,7 +12,7 @@ from serving.backends import Divisible, Model, NotDivisibleError
 from serving.errors import ServingError
 from serving.formation import Formation, Scaling, best_rate, formation_of, smooth
 from serving.plans import Plan
-from serving.scaling import Alone, measure_narrow, measure_wide
+from serving.scaling import Alone, least, measure_narrow, measure_wide
 from serving.warmup import FREE_SIZES, WarmUp, agree, free_size, synthesise
 
 # Sizes of free axes to measure with: a sentence's tokens rather than the fewest that run.
@@ -82,7 +82,7 @@ def _divided(
         return None
     if lanes <= FEW_CORES and best_rate(wide_seconds) > HUNGRY / smooth(wide_seconds)[1]:
         again = measure_wide(model, inputs, max_rows=max(wide_seconds), alone=alone)
-        formation, reason = formation_of(Scaling(_least(wide_seconds, again), {}, lanes), max_rows)
+        formation, reason = formation_of(Scaling(least(wide_seconds, again), {}, lanes), max_rows)
         return Division(model, None, formation, reason)
     wide, narrow = model.divide()
     one = inputs(1)
@@ -93,14 +93,6 @@ def _divided(
     # The threads of what was loaded look for work long after a run; those of this one leave the cores to narrow runs.
     use_wide(wide)
     again = measure_wide(wide, inputs, max_rows=ROWS_TO_REPEAT, alone=alone)
-    wide_seconds = _least(wide_seconds, again)
     narrow_seconds = measure_narrow(narrow, lanes, inputs, max_rows=max_rows, alone=alone)
-    again = measure_narrow(narrow, lanes, inputs, max_rows=max(narrow_seconds), alone=alone)
-    narrow_seconds = _least(narrow_seconds, again)
-    formation, reason = formation_of(Scaling(wide_seconds, narrow_seconds, lanes), max_rows)
+    formation, reason = formation_of(Scaling(least(wide_seconds, again), narrow_seconds, lanes), max_rows)
     return Division(wide, narrow, formation, reason) if formation.divided else Division(model, None, formation, reason)
-
-
-def _least(seconds: Mapping[int, float], again: Mapping[int, float]) -> dict[int, float]:
-    """What was measured, where it was measured again the lesser of both."""
-    return {rows: min(cost, again.get(rows, cost)) for rows, cost in seconds.items()}

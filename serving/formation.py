@@ -129,15 +129,17 @@ def _rows_that_pay(seconds: Mapping[int, float], max_rows: int) -> int:
     a sixth, and any of the times may be a disturbance's. But one that was slower, for whatever reason, is not taken.
     """
     best, largest = best_rate(seconds), max(seconds)
+    if largest == 1:
+        return max_rows
     most = max(rows for rows, cost in seconds.items() if rows / cost * MARGIN >= best)
     is_growing = most == largest and 2 * seconds[largest] > _expected(seconds, 2 * largest) * GROWING
-    return max_rows if is_growing or largest == 1 else min(most, max_rows)
+    return max_rows if is_growing else min(most, max_rows)
 
 
 def _expected(seconds: Mapping[int, float], rows: int) -> float:
     """Of a size that was not measured: on the line through the fewest and the most rows that were, two at least."""
     fewest, most = min(seconds), max(seconds)
-    each = (seconds[most] - seconds[fewest]) / max(1, most - fewest)
+    each = (seconds[most] - seconds[fewest]) / (most - fewest)
     return seconds[most] + each * (rows - most)
 
 
