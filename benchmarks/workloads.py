@@ -64,8 +64,9 @@ class Workload:
 
     def batches(self, rows: int) -> list[Inputs]:
         """What the bare model is asked: for each kind of request a batch of so many rows."""
-        groups: list[list[Inputs]] = [[] for _ in set(self.kinds)]
-        for kind, request in zip(self.kinds, self.requests, strict=True):
+        kinds = self.kinds
+        groups: list[list[Inputs]] = [[] for _ in set(kinds)]
+        for kind, request in zip(kinds, self.requests, strict=True):
             groups[kind].append(request)
         return [
             {name: np.concatenate([group[row % len(group)][name] for row in range(rows)]) for name in group[0]}
