@@ -66,14 +66,18 @@ def _to_strings(array: Array, spec: TensorSpec) -> Array:
 
 
 def _to_float(array: Array, target: np.dtype[Any], spec: TensorSpec) -> Array:
-    if array.size <= FEW and array.dtype.kind != COMPLEX:
-        largest = LARGEST[target.char]
-        if all(-largest <= value <= largest for value in array.ravel().tolist()):
+    if 0 < array.size <= FEW and array.dtype.kind != COMPLEX:
+        largest, values = LARGEST[target.char], array.ravel().tolist()
+        # Not NaN, if it is first; elsewhere it hides nothing, and stays what it is.
+        if -largest <= min(values) and max(values) <= largest:
             return array.astype(target)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         result = array.astype(target)
     finite = np.isfinite(result)
-    return result if finite.all() else _checked(array, result, finite | ~np.isfinite(array), spec)
+    # To count takes a third of the time of `all`.
+    if np.count_nonzero(finite) == finite.size:
+        return result
+    return _checked(array, result, finite | ~np.isfinite(array), spec)
 
 
 def _exact(array: Array, target: np.dtype[Any], fits: Array, spec: TensorSpec) -> Array:

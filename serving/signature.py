@@ -7,6 +7,7 @@ name; only an output can be anything but a tensor (ONNX sequences and maps).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -25,7 +26,8 @@ Kind: TypeAlias = Literal["tensor", "maps", "other"]
 STRING = "string"
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: what each request asks of them is kept.
+@dataclass(frozen=True)
 class TensorSpec:
     """One input or output.
 
@@ -43,10 +45,18 @@ class TensorSpec:
     any_rank: bool = False
     usual: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
-    @property
+    @cached_property
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype of this tensor's arrays: object for strings."""
         return np.dtype(object) if self.dtype == STRING else np.dtype(self.dtype)
+
+    @cached_property
+    def row(self) -> tuple[int, ...] | None:
+        """The shape of one of any number of rows; None where some other size is free, or the number of rows fixed."""
+        if not self.shape or isinstance(self.shape[0], int):
+            return None
+        sizes = tuple(size for size in self.shape[1:] if isinstance(size, int))
+        return sizes if len(sizes) == len(self.shape) - 1 else None
 
     @property
     def described(self) -> str:
@@ -62,7 +72,7 @@ class TensorSpec:
         return {"name": self.name, "dtype": self.dtype, "shape": shape, "kind": self.kind}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signature:
     """A model's inputs and outputs, in the model's own order; `name` is empty where signatures have none.
 
@@ -74,10 +84,10 @@ class Signature:
     name: str = ""
     others: Mapping[str, "Signature"] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def input_names(self) -> list[str]:
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
         """The names of the inputs, in order."""
-        return [spec.name for spec in self.inputs]
+        return tuple(spec.name for spec in self.inputs)
 
     @property
     def has_batch_axis(self) -> bool:

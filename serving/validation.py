@@ -5,7 +5,7 @@ import numpy as np
 from serving.casting import cast
 from serving.codecs.layout import check_names
 from serving.errors import EmptyBatchError, WrongDimensionError, WrongRankError, quoted
-from serving.signature import Array, Inputs, Signature, TensorSpec, described_shape
+from serving.signature import Array, Dimension, Inputs, Signature, TensorSpec, described_shape
 
 
 def validate(inputs: Inputs, signature: Signature) -> Inputs:
@@ -16,14 +16,17 @@ def validate(inputs: Inputs, signature: Signature) -> Inputs:
             UnknownInputError, or what `serving.casting.cast` raises.
     """
     check_names(inputs, signature)
-    sizes: dict[str, int] = {}
+    sizes: dict[Dimension, int] = {}
     for spec in signature.inputs:
         _check_shape(inputs[spec.name], spec, sizes)
     return {spec.name: _ready(cast(inputs[spec.name], spec)) for spec in signature.inputs}
 
 
-def _check_shape(array: Array, spec: TensorSpec, sizes: dict[str, int]) -> None:
+def _check_shape(array: Array, spec: TensorSpec, sizes: dict[Dimension, int]) -> None:
     """Check one input; `sizes` remembers what each named dimension was in the inputs before it."""
+    shape = array.shape
+    if shape and shape[0] and shape[1:] == spec.row and sizes.setdefault(spec.shape[0], shape[0]) == shape[0]:
+        return  # as nearly all are
     if not spec.any_rank and array.ndim != len(spec.shape):
         raise WrongRankError(
             f"{_expected(spec)} ({len(spec.shape)} dimensions), got {list(array.shape)} ({array.ndim} dimensions)"

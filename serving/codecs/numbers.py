@@ -5,8 +5,8 @@ That takes half the time, whatever the body's size (benchmarks/decoding.py).
 Most large bodies are of this kind: `{"instances": [[0.1, ...], ...]}`, the same under `"inputs"`, or the bare
 array. Two things are looked at. The structure: without its digits and blanks such a body is nothing but
 brackets and commas, and those of a regular nest repeat exactly, so one comparison of bytes tells whether all
-rows are of equal length, and that no text, no boolean, no null and no further key is anywhere. And the
-numbers, which simdjson reads into a buffer, as 64-bit integers where there is no point and no exponent and
+rows are of equal length, and that no text, no boolean, no null and no further key is anywhere. Of a single row
+that is one list it is enough that all brackets stand at its ends. And the numbers, which simdjson reads into a buffer, as 64-bit integers where there is no point and no exponent and
 as doubles else, which is what numpy makes of such lists. Anything else is left to the general decoder, and
 so are errors, which it explains; both give the same arrays (tests/test_codecs_numbers.py).
 """
@@ -26,7 +26,6 @@ from serving.signature import Array
 # What a number and the blanks around it are made of; deleted, they leave the structure.
 NUMBERS = b"0123456789+-.eE \t\r\n"
 BEGINNING = re.compile(rb'\s*(?:\{\s*"(instances|inputs)"\s*:\s*)?(?=\[)')
-FRACTIONS = (b".", b"e", b"E")
 BLANKS = b" \t\r\n"
 # From so many bytes on the text is searched by vectors, whose steps take some 20 us of their own.
 LARGE = 32 * 1024
@@ -34,6 +33,8 @@ LARGE = 32 * 1024
 MOST_STRUCTURES = 32
 # As many as numpy's arrays have.
 MOST_AXES = 64
+# As many as the numbers make: numpy's word for it.
+ANY = -1
 
 
 class Numbers(NamedTuple):
@@ -58,14 +59,36 @@ def read(body: bytes) -> Numbers | None:
     beginning = BEGINNING.match(body)
     if beginning is None:
         return None
-    key = (beginning[1] or b"").decode()
+    key = beginning[1].decode() if beginning[1] else ""
     start = beginning.end()
-    shape = _shape_of_large(body, start, key) if len(body) >= LARGE else _shape_of_small(body, start, key)
+    shape = _shape_of_one_list(body, start, key) or _shape_of_many(body, start, key)
     if shape is None:
         return None
-    values = _values(body, key, "d" if any(body.find(mark, start) >= 0 for mark in FRACTIONS) else "i")
+    values = _values(body, key, "d" if _has_fractions(body, start) else "i")
     # An empty list and one of a single number have the same structure.
-    return Numbers(key, values.reshape(shape)) if values is not None and values.size == prod(shape) else None
+    if values is None or not values.size or (shape[-1] != ANY and values.size != prod(shape)):
+        return None
+    return Numbers(key, values.reshape(shape))
+
+
+def _has_fractions(body: bytes, start: int) -> bool:
+    return body.find(b".", start) >= 0 or body.find(b"e", start) >= 0 or body.find(b"E", start) >= 0
+
+
+def _shape_of_one_list(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
+    """The shape of a list within any number of brackets, `[[[1, 2]]]`; None if there are several, or blanks between.
+
+    Told by two searches of one byte, a twentieth of what it takes to delete the numbers.
+    """
+    axes, end = body.rfind(b"[") + 1 - start, body.find(b"]", start)
+    if axes > MOST_AXES or body[start : start + axes] != b"[" * axes or body[end : end + axes] != b"]" * axes:
+        return None
+    rest = body[end + axes :].strip(BLANKS)
+    return (1,) * (axes - 1) + (ANY,) if rest == (b"}" if key else b"") else None
+
+
+def _shape_of_many(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
+    return _shape_of_large(body, start, key) if len(body) >= LARGE else _shape_of_small(body, start, key)
 
 
 def _shape_of_large(body: bytes, start: int, key: str) -> tuple[int, ...] | None:

@@ -1,7 +1,7 @@
 """What every decoder gives: arrays by input name, and the form that the answer will take."""
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from serving.signature import Inputs
 
@@ -13,8 +13,7 @@ class Form(Enum):
     COLUMN = "column"  # one array an input: {"inputs": ...} -> {"outputs": ...}
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A request's arrays as the body gave them: dtypes and shapes not yet held against the signature.
 
     `signature` is the name of the one that they are for, if the body names it.
