@@ -32,6 +32,8 @@ class Ride:
     `respond` is called once, after `start`, unless `leave` was called before.
     """
 
+    __slots__ = ("_has_left", "_invocation", "_respond", "_service", "_started", "_stop")
+
     def __init__(self, service: Service, invocation: Invocation, respond: Respond) -> None:
         self._service = service
         self._invocation = invocation

@@ -125,4 +125,8 @@ class Invocation:
 
 def size_of(outputs: Outputs) -> int:
     """The bytes of an answer's arrays."""
-    return sum(value.nbytes for value in outputs.values() if isinstance(value, np.ndarray))
+    size = 0
+    for value in outputs.values():
+        if isinstance(value, np.ndarray):
+            size += value.nbytes
+    return size

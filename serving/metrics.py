@@ -5,12 +5,10 @@ scrapes this path and bills what it stores, so labels have few values and never 
 """
 
 from collections.abc import Callable
-from functools import cache
 from math import nan
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     Histogram,
     disable_created_metrics,
@@ -18,6 +16,7 @@ from prometheus_client import (
 )
 
 from serving.lifecycle import State
+from serving.tally import Tally
 
 # From a tiny model's fraction of a millisecond to SageMaker's limit of 60 s for an invocation.
 LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
@@ -33,17 +32,8 @@ class Metrics:
         # Else each counter has a second series, which nobody reads and SageMaker bills.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client's own omission
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "serving_requests", "Answered invocations, by status", ["status"], registry=self._registry
-        )
-        # Finding a series by its label costs more than counting in it.
-        self._by_status = cache(lambda status: self._requests.labels(str(status)))
-        self._latency = Histogram(
-            "serving_request_seconds",
-            "Seconds from an invocation's head to its answer",
-            buckets=LATENCY_BUCKETS,
-            registry=self._registry,
-        )
+        self._answered = Tally(LATENCY_BUCKETS)
+        self._registry.register(self._answered)
         self._batch_rows = Histogram(
             "serving_batch_rows",
             "Rows of each run of the model",
@@ -93,9 +83,8 @@ class Metrics:
         self._queues.append(waiting)
 
     def request(self, status: int, seconds: float) -> None:
-        """Count an answered invocation."""
-        self._by_status(status).inc()
-        self._latency.observe(seconds)
+        """Count an answered invocation; on the event loop alone."""
+        self._answered.add(status, seconds)
 
     def batch(self, rows: int, seconds: float) -> None:
         """Count a run of the model."""

@@ -118,8 +118,9 @@ def described_shape(shape: tuple[Dimension, ...]) -> str:
 
 def row_count(inputs: Mapping[str, Array]) -> int:
     """The number of rows of a request: the size of the first axis; 1 where there is none."""
-    first = next(iter(inputs.values()), None)
-    return int(first.shape[0]) if first is not None and first.ndim else 1
+    for first in inputs.values():
+        return int(first.shape[0]) if first.ndim else 1
+    return 1
 
 
 def is_per_row(value: Value, rows: int) -> bool:
