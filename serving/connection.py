@@ -121,14 +121,14 @@ class Connection(HttpToolsProtocol):
             return False
         self._missing, invocation = found
         self._ride = express.ride(invocation, self._respond)
-        rest = data[end + len(END_OF_HEAD) :]
-        if self._missing - len(rest) >= LARGE_BODY_BYTES:
-            self._fill(self._ride, rest)
+        start = end + len(END_OF_HEAD)
+        if self._missing - (len(data) - start) >= LARGE_BODY_BYTES:
+            self._fill(self._ride, memoryview(data)[start:])
         else:
-            self._add(self._ride, rest)
+            self._add(self._ride, data[start:])
         return True
 
-    def _fill(self, ride: "Ride", received: bytes) -> None:
+    def _fill(self, ride: "Ride", received: memoryview) -> None:
         """Have the rest of a large body received in place."""
         body = bytearray(self._missing)
         body[: len(received)] = received

@@ -3,6 +3,7 @@
 import math
 from contextlib import suppress
 from fractions import Fraction
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,12 @@ def test_a_float_becomes_the_nearest_float_or_is_refused(wanted: str, value: flo
 )
 def test_float16_overflows_where_rounding_does(value: float, *, fits: bool) -> None:
     assert (cast_one(value, "float64", "float16") is not None) == fits
+
+
+@pytest.mark.parametrize("around", list(permutations([math.nan, 1.0, 1e40, -1e40], 3)))
+def test_one_number_among_others_that_overflows_is_refused(around: tuple[float, ...]) -> None:
+    with pytest.raises(InexactValueError, match=r"got -?1e\+40$"):
+        cast(np.array(around), spec("float32"))
 
 
 def test_an_integer_that_passed_through_a_float_is_refused_where_it_may_have_been_another() -> None:

@@ -38,7 +38,7 @@ def test_strings_are_held_as_objects() -> None:
 
 
 def test_inputs_are_named_in_the_order_of_the_model() -> None:
-    assert TWO_INPUTS.input_names == ["a", "b"]
+    assert TWO_INPUTS.input_names == ("a", "b")
 
 
 def shaped(*shapes: tuple[Dimension, ...]) -> list[TensorSpec]:
@@ -66,6 +66,23 @@ def shaped(*shapes: tuple[Dimension, ...]) -> list[TensorSpec]:
 )
 def test_rows_may_ride_together_only_where_every_first_axis_is_free(signature: Signature, *, expected: bool) -> None:
     assert signature.has_batch_axis is expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "row"),
+    [
+        (("N", 3, 4), (3, 4)),
+        (("N",), ()),
+        ((1, 3), None),
+        (("N", "length"), None),
+        (("N", 3, "length"), None),
+        ((), None),
+    ],
+)
+def test_a_rows_shape_is_told_where_rows_alone_are_free(
+    shape: tuple[Dimension, ...], row: tuple[int, ...] | None
+) -> None:
+    assert spec(shape=shape).row == row
 
 
 @pytest.mark.parametrize(("shape", "text"), [((), "[]"), ((1,), "[1]"), (("N", 3), "[N, 3]")])

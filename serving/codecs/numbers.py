@@ -5,10 +5,12 @@ That takes half the time, whatever the body's size (benchmarks/decoding.py).
 Most large bodies are of this kind: `{"instances": [[0.1, ...], ...]}`, the same under `"inputs"`, or the bare
 array. Two things are looked at. The structure: without its digits and blanks such a body is nothing but
 brackets and commas, and those of a regular nest repeat exactly, so one comparison of bytes tells whether all
-rows are of equal length, and that no text, no boolean, no null and no further key is anywhere. Of a single row
-that is one list it is enough that all brackets stand at its ends. And the numbers, which simdjson reads into a buffer, as 64-bit integers where there is no point and no exponent and
-as doubles else, which is what numpy makes of such lists. Anything else is left to the general decoder, and
-so are errors, which it explains; both give the same arrays (tests/test_codecs_numbers.py).
+rows are of equal length, and that no text, no boolean, no null and no further key is anywhere. If there is only
+one list in it, as in most requests of one row, all brackets stand at the ends, and nothing has to be deleted to
+see it. And the numbers, which simdjson reads into a buffer, as 64-bit integers where there is no point and no
+exponent and as doubles else, which is what numpy makes of such lists; it takes nothing but numbers.
+Anything else is left to the general decoder, and so are errors, which it explains; both give the same arrays
+(tests/test_codecs_numbers.py).
 """
 
 import re
