@@ -68,7 +68,7 @@ def _to_strings(array: Array, spec: TensorSpec) -> Array:
 def _to_float(array: Array, target: np.dtype[Any], spec: TensorSpec) -> Array:
     if 0 < array.size <= FEW and array.dtype.kind != COMPLEX:
         largest, values = LARGEST[target.char], array.ravel().tolist()
-        # NaN fails both comparisons if it comes first; elsewhere min and max pass it over, and it hides no other number.
+        # NaN fails both comparisons if it comes first; elsewhere min and max pass it over, and it hides no other one.
         if -largest <= min(values) and max(values) <= largest:
             return array.astype(target)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
