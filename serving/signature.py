@@ -5,7 +5,7 @@ reports one. A request becomes `dict[str, ndarray]` by input name, an answer `di
 name; only an output can be anything but a tensor (ONNX sequences and maps).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -85,9 +85,9 @@ class Signature:
     others: Mapping[str, "Signature"] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
-    def input_names(self) -> tuple[str, ...]:
+    def input_names(self) -> Sequence[str]:
         """The names of the inputs, in order."""
-        return tuple(spec.name for spec in self.inputs)
+        return [spec.name for spec in self.inputs]
 
     @property
     def has_batch_axis(self) -> bool:

@@ -106,7 +106,7 @@ def test_the_one_input_gets_the_array_in_column_form() -> None:
 
 
 def test_several_inputs_need_npz() -> None:
-    with pytest.raises(MissingInputError, match="x-npz"):
+    with pytest.raises(MissingInputError, match=r"the 2 inputs \['a', 'b'\], .* application/x-npz"):
         npy.decode(written(np.ones((1, 3))), TWO_INPUTS, LIMIT)
 
 

@@ -35,7 +35,7 @@ def test_a_model_is_loaded_then_warmed_up(tmp_path: Path, caplog: pytest.LogCapt
         loaded, reported = load_from(tmp_path)
     assert reported == [State.LOADING, State.WARMING]
     assert loaded.prepared.found.path == path
-    assert loaded.model.signature.input_names == ("x",)
+    assert loaded.model.signature.input_names == ["x"]
     assert "loading model from" in caplog.text
     assert "requests are run together" in caplog.text
 

@@ -53,7 +53,7 @@ def test_every_element_type_of_the_tests_is_one_that_is_served() -> None:
 
 def test_several_inputs_and_outputs_keep_the_order_of_the_model(path: Path) -> None:
     model = loaded(onnx_models.two_inputs(path))
-    assert model.signature.input_names == ("a", "b")
+    assert model.signature.input_names == ["a", "b"]
     outputs = model.run({"b": np.array([[4, 5]]), "a": floats(1, 3)})
     assert list(outputs) == ["sum", "doubled"]
     assert same(outputs["sum"], np.array([12], np.float32))

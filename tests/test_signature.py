@@ -38,7 +38,7 @@ def test_strings_are_held_as_objects() -> None:
 
 
 def test_inputs_are_named_in_the_order_of_the_model() -> None:
-    assert TWO_INPUTS.input_names == ("a", "b")
+    assert TWO_INPUTS.input_names == ["a", "b"]
 
 
 def shaped(*shapes: tuple[Dimension, ...]) -> list[TensorSpec]:

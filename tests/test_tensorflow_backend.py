@@ -164,7 +164,7 @@ def test_scalars_have_no_axes(tmp_path: Path, tf: ModuleType) -> None:
 
 def test_names_may_be_anything_and_the_only_signature_is_the_default(tmp_path: Path) -> None:
     model = loaded(keras_models.old_names(tmp_path / "1"))
-    assert model.signature.input_names == ("x:0",)
+    assert model.signature.input_names == ["x:0"]
     outputs = model.run({"x:0": np.ones((1, 3), np.float32)})
     assert same(outputs["a/b::c"], np.array([[1, 10, 100]], np.float32))
     assert same(outputs["0"], np.ones((1, 3), np.float32))
