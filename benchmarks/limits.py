@@ -39,7 +39,7 @@ def limit_of(workload: Workload, threads: int, seconds: float) -> Limit:
     """
     wide, narrow = session_of(workload, threads), session_of(workload, 1)
     shapes = ((wide, 1), (narrow, threads))
-    rate = _rate_of_stream if len(set(workload.kinds)) > 1 else _rate_of_batch
+    rate = _rate_of_stream if workload.is_mixed else _rate_of_batch
     rates = {
         rows: max(rate(session, workload, rows, callers, seconds) for session, callers in shapes) for rows in BATCHES
     }

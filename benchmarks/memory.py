@@ -83,7 +83,7 @@ def table(found: Sequence[Sizes]) -> str:
 
 
 def _sizes(workload: Workload, folder: Path, requests: int) -> Sizes:
-    mixed = workload if len(set(workload.kinds)) > 1 else with_rows(workload, MIXED_ROWS)
+    mixed = workload if workload.is_mixed else with_rows(workload, MIXED_ROWS)
     cases = write_cases(mixed, folder / f"{workload.name}.lua")
     series: list[float] = []
     first, done, told = 0.0, 0, 0.0

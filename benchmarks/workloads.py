@@ -82,6 +82,11 @@ class Workload:
             for request in self.requests
         ]
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the requests differ in shape."""
+        return len(set(self.kinds)) > 1
+
 
 def workloads(folder: Path, names: Collection[str] = ()) -> Iterator[Workload]:
     """Those of these names, or all; models that have to be made are made in the folder."""

@@ -71,20 +71,26 @@ def decode(body: bytes, signature: Signature) -> Decoded:
 def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
     """Write an answer of `rows` rows in the request's form."""
     if len(outputs) == 1:
-        (value,) = outputs.values()
-        if isinstance(value, np.ndarray) and value.dtype.kind in ORJSON_KINDS:
-            # What nearly all answers are, in half the time: nothing in it can be text, and it is one value.
-            is_rows = form is Form.ROW and is_per_row(value, rows)
-            return b"%b%b}" % (ROWS if is_rows else COLUMNS, _write_array(value))
-    if any(name.endswith(BINARY_ENDING) for name in outputs):
+        ((name, value),) = outputs.items()
+        by_row = form is Form.ROW and is_per_row(value, rows)
+        text = write(_of_name(name, value))
+    else:
+        by_row = form is Form.ROW and all(is_per_row(value, rows) for value in outputs.values())
         outputs = _with_binary(outputs)
-    if form is Form.ROW and all(is_per_row(value, rows) for value in outputs.values()):
-        return ROWS + _rows(outputs, rows) + b"}"
-    return COLUMNS + _columns(outputs) + b"}"
+        if by_row:
+            text = b"[" + b",".join(_row_values(outputs, rows)) + b"]"
+        else:
+            text = _object({name: write(value) for name, value in outputs.items()})
+    return b"%b%b}" % (ROWS if by_row else COLUMNS, text)
 
 
 def _with_binary(outputs: Outputs) -> Outputs:
-    return {name: _in_base64(value) if name.endswith(BINARY_ENDING) else value for name, value in outputs.items()}
+    return {name: _of_name(name, value) for name, value in outputs.items()}
+
+
+def _of_name(name: str, value: Value) -> Value:
+    """The output as its name has it: as bytes if it ends so."""
+    return _in_base64(value) if name.endswith(BINARY_ENDING) else value
 
 
 def _in_base64(value: Value) -> Value:
@@ -175,20 +181,6 @@ def _is_one_row(array: list[Any], signature: Signature) -> bool:
 def _rows_are_arrays(signature: Signature) -> bool:
     shape = signature.inputs[0].shape if len(signature.inputs) == 1 else ()
     return len(shape) > 1 and shape[1:] != (1,)
-
-
-def _rows(outputs: Outputs, rows: int) -> bytes:
-    if len(outputs) == 1:
-        (values,) = outputs.values()
-        return write(values)
-    return b"[" + b",".join(_row_values(outputs, rows)) + b"]"
-
-
-def _columns(outputs: Outputs) -> bytes:
-    if len(outputs) == 1:
-        (value,) = outputs.values()
-        return write(value)
-    return _object({name: write(value) for name, value in outputs.items()})
 
 
 def _object(members: dict[str, bytes]) -> bytes:

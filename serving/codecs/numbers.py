@@ -85,8 +85,12 @@ def _shape_of_one_list(body: bytes, start: int, key: str) -> tuple[int, ...] | N
     axes, end = body.rfind(b"[") + 1 - start, body.find(b"]", start)
     if axes > MOST_AXES or body[start : start + axes] != b"[" * axes or body[end : end + axes] != b"]" * axes:
         return None
-    rest = body[end + axes :].strip(BLANKS)
-    return (1,) * (axes - 1) + (ANY,) if rest == (b"}" if key else b"") else None
+    return (1,) * (axes - 1) + (ANY,) if _ends(body, end + axes, key) else None
+
+
+def _ends(body: bytes, place: int, key: str) -> bool:
+    """Whether nothing comes from there on but what closes the object, if there is one."""
+    return body[place:].strip(BLANKS) == (b"}" if key else b"")
 
 
 def _shape_of_many(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
@@ -95,8 +99,7 @@ def _shape_of_many(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
 
 def _shape_of_large(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
     end = body.rfind(b"]") + 1
-    rest = body[end:].strip(BLANKS)
-    if end <= start or rest != (b"}" if key else b"") or body.startswith(b"[" * (MOST_AXES + 1), start):
+    if end <= start or not _ends(body, end, key) or body.startswith(b"[" * (MOST_AXES + 1), start):
         return None
     shape = shape_of(np.frombuffer(body, np.uint8, end - start, start))
     return shape if shape is None or len(shape) <= MOST_AXES else None
