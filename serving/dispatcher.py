@@ -18,7 +18,7 @@ from serving.backends import Model
 from serving.batch import ride_key
 from serving.batcher import Batch, Batcher, Entry
 from serving.errors import DeadlineExceededError, ModelFailedError, ServingError
-from serving.formation import Formation
+from serving.formation import Formation, Run
 from serving.lane import Lane, Lanes
 from serving.metrics import Metrics
 from serving.runs import Attempt, Runs
@@ -81,6 +81,7 @@ class Dispatcher:
         self._batcher: Batcher[Ticket] = Batcher(max_rows, max_waiting)
         self._lanes = Lanes(lanes)
         self._running_wide = False
+        self._under_way = 0  # requests that are being run
         self._loop = asyncio.get_running_loop()
         self._open: Waiting[Entry[Ticket]] = Waiting(self._give_up)
         self._arrivals = 0
@@ -175,11 +176,15 @@ class Dispatcher:
     def _fill_lanes(self) -> None:
         self._lanes.start_reserved()
         while self._lanes.may_start:
-            run = self._formation.next(self._batcher.waiting, self._lanes.running, wide_runs=self._running_wide)
+            run = self._next_run()
             batch = self._batcher.next_batch(monotonic(), run.rows) if run else None
             if run is None or batch is None:
                 return
             self._start(self._lanes.take(), batch, is_wide=run.is_wide)
+
+    def _next_run(self) -> Run | None:
+        waiting, running = self._batcher.waiting, self._lanes.running
+        return self._formation.next(waiting, running, under_way=self._under_way, wide_runs=self._running_wide)
 
     def _measured(self, result: "asyncio.Future[float]", told: Callable[[], None]) -> None:
         self._lanes.give_back_all()
@@ -193,6 +198,7 @@ class Dispatcher:
         rows = [entry.rows for entry in batch]
         shape = batch[0].payload.shape
         self._running_wide = is_wide
+        self._under_way += len(batch)
         most = LONE_SECONDS if len(batch) == 1 and not self._batcher.waiting else INLINE_SECONDS
         if is_wide and self._model.is_steady and self._runs.is_short(shape, sum(rows), most):
             self._finish(lane, batch, self._runs.attempt(self._model.run, shape, requests, rows))
@@ -211,6 +217,7 @@ class Dispatcher:
     def _finish(self, lane: Lane, batch: Batch[Ticket], outcome: Attempt) -> None:
         self._lanes.give_back(lane)
         self._running_wide = False
+        self._under_way -= len(batch)
         if isinstance(outcome, BaseException):
             self._fail(batch, outcome)
         else:

@@ -22,10 +22,15 @@ InputsOf: TypeAlias = Callable[[int], Inputs]
 # The system takes some milliseconds until it has spread threads over the cores; so many runs are made of short ones,
 # one after the other.
 RUNS = 8
+# The first one also allocates.
 LEAST_RUNS = 2
-# Of one size's runs, and of a single one: requests wait for them, so that a larger batch is not tried when it is
-# expected to take longer.
+# Of one size's runs: requests wait for them. Of those that are expected to take longer, each is made by itself, with
+# requests between them.
 MOST_SECONDS = 0.04
+# Of a single run, on all cores and on one: a larger batch is not tried when it is expected to take longer. MiniLM takes
+# 63 ms for 8 rows on one core, and its rate with them is a twenty-fifth more than with 4.
+LONGEST_WIDE = 0.04
+LONGEST_NARROW = 0.08
 # Doublings without a gain after which there will be none: one may be a disturbance.
 IDLE_DOUBLINGS = 2
 
@@ -36,7 +41,7 @@ def measure_wide(model: Model, inputs: InputsOf, *, max_rows: int, alone: Alone)
     Raises:
         ServingError: the model does not run on these inputs.
     """
-    return dict(_sizes(partial(seconds_of, model), inputs, max_rows, alone))
+    return dict(_sizes(partial(seconds_of, model), inputs, max_rows, alone, LONGEST_WIDE))
 
 
 def measure_narrow(model: Model, lanes: int, inputs: InputsOf, *, max_rows: int, alone: Alone) -> dict[int, float]:
@@ -52,8 +57,8 @@ def measure_narrow(model: Model, lanes: int, inputs: InputsOf, *, max_rows: int,
                 done.result()
             return monotonic() - started
 
-        found = dict(_sizes(at_once, inputs, max_rows, alone))
-        return least(found, dict(_sizes(at_once, inputs, max(found), alone)))
+        found = dict(_sizes(at_once, inputs, max_rows, alone, LONGEST_NARROW))
+        return least(found, dict(_sizes(at_once, inputs, max(found), alone, LONGEST_NARROW)))
 
 
 def least(seconds: Mapping[int, float], again: Mapping[int, float]) -> dict[int, float]:
@@ -69,12 +74,16 @@ def seconds_of(model: Model, inputs: Inputs) -> float:
 
 
 def _sizes(
-    run: Callable[[Inputs], float], inputs: InputsOf, max_rows: int, alone: Alone
+    run: Callable[[Inputs], float], inputs: InputsOf, max_rows: int, alone: Alone, longest: float
 ) -> Iterator[tuple[int, float]]:
-    """Rows and the seconds of a run of so many."""
+    """Rows and the seconds of a run of so many, none of which is expected to take longer than `longest`."""
     rows, best, idle, expected = 1, 0.0, 0, 0.0
-    while rows <= max_rows and expected <= MOST_SECONDS and idle < IDLE_DOUBLINGS:
-        seconds = alone(partial(_quickest, partial(run, inputs(rows))))
+    while rows <= max_rows and expected <= longest and idle < IDLE_DOUBLINGS:
+        of_size = partial(run, inputs(rows))
+        if expected > MOST_SECONDS:
+            seconds = min(alone(of_size) for _ in range(LEAST_RUNS))
+        else:
+            seconds = alone(partial(_quickest, of_size))
         yield rows, seconds
         idle = 0 if rows / seconds > best * MARGIN else idle + 1
         best = max(best, rows / seconds)
@@ -83,7 +92,7 @@ def _sizes(
 
 
 def _quickest(run: Callable[[], float]) -> float:
-    """The least of some runs; the first one also allocates."""
+    """The least of some runs."""
     times: list[float] = []
     while len(times) < LEAST_RUNS or (len(times) < RUNS and sum(times) < MOST_SECONDS):
         times.append(run())

@@ -70,6 +70,21 @@ def test_requests_never_wait_for_long_runs(measured: Measured) -> None:
     assert runs.count(4) == scaling.LEAST_RUNS
 
 
+def test_requests_are_run_between_those_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots: list[list[int]] = []
+    clock = Clock(lambda rows: 0.010 + rows * 0.008, monkeypatch)
+
+    def alone(job: Callable[[], float]) -> float:
+        before = len(clock.runs)
+        seconds = job()
+        slots.append(clock.runs[before:])
+        return seconds
+
+    found = measure_narrow(Recorder(clock.run), 1, rows_of, max_rows=32, alone=alone)
+    assert found == pytest.approx({1: 0.018, 2: 0.026, 4: 0.042})
+    assert slots == 2 * [[1, 1, 1], [2, 2], [4], [4]]
+
+
 def test_the_quickest_run_counts(measured: Measured) -> None:
     times = iter([0.02, 0.004, 0.003, *[0.01] * 1000])
     assert measured(lambda _: next(times), max_rows=1)[0] == pytest.approx({1: 0.003})
