@@ -7,9 +7,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Parsing holds Python's lock from its first byte to its last, 1.4 ms for each megabyte of JSON. While several threads
-# wait for it the loop is one of them, and each may take it before the loop does; so bodies from here on, of which one
-# takes longer than a turn (5 ms), are parsed one at a time: then the loop waits for one parse at most.
+# Parsing holds Python's lock from its first byte to its last, 1.4 ms for each megabyte of JSON (numbers alone are read
+# in pieces, `serving.codecs.pieces`). While several threads wait for it the loop is one of them, and each may take it
+# before the loop does; so bodies from here on, of which one takes longer than a turn (5 ms), are parsed one at a time:
+# then the loop waits for one parse at most.
 HUGE_BYTES = 4 * 1024 * 1024
 # For all others: they wait for Python's lock most of the time anyway.
 THREADS = 4

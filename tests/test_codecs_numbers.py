@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from properties import MODERATE, THOROUGH, same
-from serving.codecs import Form, numbers
+from serving.codecs import Form, numbers, pieces
 from serving.codecs import json as codec
 from serving.codecs.json_text import parse
 from serving.codecs.layout import from_rows
@@ -24,11 +24,20 @@ def asarray(text: str) -> Any:  # noqa: ANN401 (an array, or what is none)
     return from_rows(parse(text.encode()), one_input(shape=("N",))).inputs["x"]
 
 
-@pytest.fixture(params=[0, numbers.LARGE], ids=["as a large body", "as a small one"], autouse=True, scope="module")
+WAYS: dict[str, dict[str, int]] = {
+    "as a small body": {},
+    "as a large one": {"LARGE": 0},
+    "as a large one in pieces": {"LARGE": 0, "IN_PIECES": 0},
+}
+
+
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS), autouse=True, scope="module")
 def way(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every body by both ways to look at its structure."""
+    """Every body by both ways to look at its structure, its numbers at once or cut at every other comma or so."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numbers, "LARGE", request.param)
+        for name, least in request.param.items():
+            patch.setattr(numbers, name, least)
+        patch.setattr(pieces, "PIECE_BYTES", 3)
         yield
 
 
@@ -87,6 +96,11 @@ def test_whatever_the_nest_the_answer_is_the_general_decoders(nest: list[Any]) -
         "[[1], 2]",
         "[1, 2",
         "[1 2]",
+        "[[1,]2,[3,4]]",
+        "[[1,2],3[,4]]",
+        "[[1,2]3,[4,5]]",
+        "[[1,2],[4,5]6]",
+        '["1,2", "3,4"]',
         "[1,,2]",
         "[1]]",
         "[1] 2",

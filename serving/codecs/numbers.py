@@ -17,12 +17,13 @@ import re
 import threading
 from functools import lru_cache
 from math import prod
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import simdjson
 
 from serving.codecs.nest import shape_of
+from serving.codecs.pieces import pieces
 from serving.signature import Array
 
 # What a number and the blanks around it are made of; deleted, they leave the structure.
@@ -31,12 +32,19 @@ BEGINNING = re.compile(rb'\s*(?:\{\s*"(instances|inputs)"\s*:\s*)?(?=\[)')
 BLANKS = b" \t\r\n"
 # From so many bytes on the text is searched by vectors, whose steps take some 20 us of their own.
 LARGE = 32 * 1024
+# From so many on, far beyond LARGE, the numbers are read piece by piece: at once it would take longer than a thread's
+# turn (5 ms).
+IN_PIECES = 4 * 1024 * 1024
 # Clients send the same structure again and again. Each that is kept is shorter than LARGE.
 MOST_STRUCTURES = 32
 # As many as numpy's arrays have.
 MOST_AXES = 64
 # As many as the numbers make: numpy's word for it.
 ANY = -1
+
+
+# Of simdjson's buffers: float64 and int64.
+Kind: TypeAlias = Literal["d", "i"]
 
 
 class Numbers(NamedTuple):
@@ -66,7 +74,8 @@ def read(body: bytes) -> Numbers | None:
     shape = _shape_of_one_list(body, start, key) or _shape_of_many(body, start, key)
     if shape is None:
         return None
-    values = _values(body, key, "d" if _has_fractions(body, start) else "i")
+    kind: Kind = "d" if _has_fractions(body, start) else "i"
+    values = _values(body, key, kind) if len(body) < IN_PIECES else _values_of_pieces(body, start, len(shape), kind)
     # An empty list and one of a single number have the same structure.
     if values is None or not values.size or (shape[-1] != ANY and values.size != prod(shape)):
         return None
@@ -129,7 +138,17 @@ def _shape(structure: bytes) -> tuple[int, ...] | None:
     return tuple(reversed(sizes)) if block == structure and sizes else None
 
 
-def _values(body: bytes, key: str, kind: Literal["d", "i"]) -> Array | None:
+def _values_of_pieces(body: bytes, start: int, axes: int, kind: Kind) -> Array | None:
+    found: list[Array] = []
+    for piece in pieces(body, start, body.rfind(b"]") + 1, axes):
+        values = _values(piece, "", kind)
+        if values is None:
+            return None
+        found.append(values)
+    return np.concatenate(found)
+
+
+def _values(body: bytes, key: str, kind: Kind) -> Array | None:
     """All numbers of the body in order, float64 for the kind "d", int64 for "i"; None where one does not fit."""
     try:
         document = _local.parser.parse(body)
