@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving.codecs import numbers
+from serving.codecs import json_parts, numbers
 from serving.codecs.json_text import adjacent, parse
 from serving.codecs.layout import BASE64, from_columns, from_rows, with_unit_axes
 from serving.codecs.numbers import Numbers
@@ -55,6 +55,8 @@ def decode(body: bytes, signature: Signature) -> Decoded:
     """
     if len(signature.inputs) == 1 and (found := numbers.read(body)):
         return _from_numbers(found, signature)
+    if decoded := json_parts.decode(body, signature):
+        return decoded
     try:
         document = parse(body)
     except InvalidJsonError:
