@@ -2,16 +2,18 @@
 
 import json
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
 
 from properties import MODERATE, THOROUGH, numeric_arrays, same
-from serving.codecs import Form, jsonlines
+from serving.codecs import Decoded, Form, jsonlines, numbers
 from serving.errors import EmptyBatchError, InvalidJsonError, ServingError, WrongTypeError
-from serving.signature import Array
+from serving.signature import Array, Signature
 from serving.validation import validate
 from signatures import TWO_INPUTS, one_input
 
@@ -72,3 +74,74 @@ def test_any_body_raises_nothing_but_errors_of_the_table(body: bytes) -> None:
     signature = one_input()
     with suppress(ServingError):
         validate(jsonlines.decode(body, signature).inputs, signature)
+
+
+def either(body: bytes, signature: Signature) -> Decoded | str:
+    try:
+        return jsonlines.decode(body, signature)
+    except ServingError as error:
+        return f"{error.code}: {error}"
+
+
+def assert_alike(body: bytes, signature: Signature) -> None:
+    """Read as it is without a short way for numbers."""
+    found = either(body, signature)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numbers, "read", lambda _: None)
+        wanted = either(body, signature)
+    if isinstance(found, str) or isinstance(wanted, str):
+        assert found == wanted
+    else:
+        assert (found.form, same(found.inputs["x"], wanted.inputs["x"])) == (wanted.form, True)
+
+
+numeric = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+row_shapes = stn.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
+
+
+@THOROUGH
+@given(data=st.data(), shape=row_shapes, end=st.sampled_from(["\n", "\r\n", "\r", "\n\n", " \n"]))
+def test_numbers_are_read_as_line_by_line(data: st.DataObject, shape: tuple[int, ...], end: str) -> None:
+    odd: st.SearchStrategy[Any] = st.sampled_from([True, None, "1", 2**64, [], float("nan")])
+    elements = data.draw(st.sampled_from([numeric, numeric | odd]))
+    rows = data.draw(st.lists(stn.arrays(object, shape, elements=elements), max_size=4))
+    text = end.join(json.dumps(row.tolist()) for row in rows) + data.draw(st.sampled_from(["", end]))
+    # And with a byte more or less, or one that is another.
+    place = data.draw(st.integers(0, len(text)))
+    for body in (
+        text,
+        text[:place] + text[place + 1 :],
+        text[:place] + data.draw(st.sampled_from("[],\n1")) + text[place:],
+    ):
+        for signature in (one_input(), one_input(shape=("N",)), one_input(shape=("N", 1))):
+            assert_alike(body.encode(), signature)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[1],[2]",
+        "[1],[2]\n[3\n4]",
+        "[1,1],[2,2]\n[3\n4]",
+        "[[1]\n[2]]\n[[3],[4]],[[5],[6]]",
+        "[[1],[2]]\n[[3]\n[4]],[[5],[6]]",
+        "[1][2]",
+        "[1]\n[2]]",
+        "[1]\n\n[2]",
+        "[1],\n[2]",
+        "[1]\n,[2]",
+        "1\n2",
+        "1,2",
+        "[]",
+        "[]\n[]",
+    ],
+)
+def test_lines_that_are_no_rows_are_not_taken_for_some(body: str) -> None:
+    assert_alike(body.encode(), one_input())
+
+
+def test_lines_of_numbers_are_not_parsed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonlines, "parse", lambda _: pytest.fail("a line was parsed"))
+    assert jsonlines.decode(b"[1,2,3]\r\n[4,5,6]\r\n", one_input()).inputs["x"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    picture = jsonlines.decode(b"[[1,2],[3,4]]\n[[5,6],[7,8]]", one_input(shape=("N", 2, 2)))
+    assert picture.inputs["x"].tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
