@@ -1,8 +1,8 @@
 """How soon /ping answers while the server is busy: `PYTHONPATH=tests python -m benchmarks.ping [--save]`.
 
-Twice: while JSON bodies of almost 25 MB, the most that SageMaker sends, arrive on every connection (99 of 100 are to
-be answered within 100 ms), and while one inference takes 10 s (all within 2 s). A client on a connection of its own
-asks every 20 ms, on the same cores as everything else.
+While JSON bodies of almost 25 MB, the most that SageMaker sends, arrive on every connection, pictures and then rows of
+two inputs by name (99 of 100 are to be answered within 100 ms), and while one inference takes 10 s (all within 2 s). A
+client on a connection of its own asks every 20 ms, on the same cores as everything else.
 """
 
 import argparse
@@ -25,11 +25,14 @@ from benchmarks import program
 from benchmarks.client import TOLERANCE, BenchmarkError
 from benchmarks.contestants import Running, ours, starting
 from benchmarks.records import threads_here
-from benchmarks.workloads import JSON, MAKERS, Tensor, Workload, with_rows
+from benchmarks.workloads import JSON, MAKERS, Tensor, Workload, with_rows, workload_of
 
 CONNECTIONS: Final = 8
 LARGEST_BYTES: Final = 25 * 2**20
 PAUSE_SECONDS: Final = 0.02
+# Of a row of each of two inputs, few enough for some rows; and what a number of six digits takes with its comma.
+COLUMNS: Final = 65_536
+NUMBER_BYTES: Final = 9
 # Models that take seconds are run several times before the first request.
 READY_SECONDS: Final = 300
 PROBE_LOOPS: Final = 2000
@@ -59,7 +62,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _measure(options: argparse.Namespace, folder: Path) -> list[Pings]:
-    return [_bodies(folder, options.seconds), _inference(folder, options.inference)]
+    loads = (("pictures", _pictures(folder)), ("two inputs", _two_inputs(folder)))
+    return [
+        *(_bodies(what, workload, options.seconds) for what, workload in loads),
+        _inference(folder, options.inference),
+    ]
 
 
 def table(found: Sequence[Pings]) -> str:
@@ -72,12 +79,22 @@ def table(found: Sequence[Pings]) -> str:
     return "\n".join(("| while | pings | p50 ms | p99 ms | longest ms | wanted < ms | |", "|---" * 7 + "|", *rows))
 
 
-def _bodies(folder: Path, seconds: int) -> Pings:
+def _pictures(folder: Path) -> Workload:
     one = MAKERS["image-json"]("image-json", folder)
     rows = LARGEST_BYTES // max(map(len, one.bodies))
-    large = with_rows(one, (rows, rows))
+    return with_rows(one, (rows, rows))
+
+
+def _two_inputs(folder: Path) -> Workload:
+    model, random = onnx_models.sum_of_two(folder / "two.onnx", columns=COLUMNS), np.random.default_rng(0)
+    rows = LARGEST_BYTES // (2 * COLUMNS * NUMBER_BYTES)
+    request = {name: random.random((rows, COLUMNS), np.float32) for name in ("a", "b")}
+    return workload_of("two-inputs", model, JSON, (request,))
+
+
+def _bodies(what: str, large: Workload, seconds: int) -> Pings:
     body, answer = large.bodies[0], large.answers[0]
-    load = f"JSON of {len(body) / 2**20:.0f} MB arrives on {CONNECTIONS} connections"
+    load = f"JSON of {len(body) / 2**20:.0f} MB ({what}) arrives on {CONNECTIONS} connections"
     print(f"  {load}, {seconds} s …", flush=True)
     with _ready(large) as server, ThreadPoolExecutor(CONNECTIONS) as pool:
 

@@ -120,7 +120,7 @@ def _text(name: str, folder: Path, lengths: Sequence[int]) -> Workload:
         words = random.integers(FIRST_WORD, VOCABULARY, (1, length))
         words[0, 0], words[0, -1] = START, END
         requests.append({minilm.IDS: words, minilm.MASK: np.ones((1, length), np.int64)})
-    return _workload(name, minilm.minilm_onnx(), JSON, requests)
+    return workload_of(name, minilm.minilm_onnx(), JSON, requests)
 
 
 MAKERS: Final[Mapping[str, Callable[[str, Path], Workload]]] = {
@@ -140,10 +140,11 @@ def _random_rows(width: int) -> Tensor:
 
 def _of_one_input(name: str, model: Path, media_type: str, rows: Tensor) -> Workload:
     (node,) = ort.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
-    return _workload(name, model, media_type, [{node.name: row[np.newaxis]} for row in rows])
+    return workload_of(name, model, media_type, [{node.name: row[np.newaxis]} for row in rows])
 
 
-def _workload(name: str, model: Path, media_type: str, requests: Sequence[Inputs]) -> Workload:
+def workload_of(name: str, model: Path, media_type: str, requests: Sequence[Inputs]) -> Workload:
+    """A workload of these requests, with what the bare runtime answers to each."""
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
     answers = tuple(session.run(None, request)[0] for request in requests)
     return Workload(name, model, media_type, tuple(requests), answers)
@@ -156,7 +157,7 @@ def with_rows(workload: Workload, rows: Sequence[int]) -> Workload:
         {name: np.concatenate([own[(first + row) % len(own)][name] for row in range(count)]) for name in own[0]}
         for first, count in enumerate(rows)
     ]
-    return _workload(workload.name, workload.model, workload.media_type, requests)
+    return workload_of(workload.name, workload.model, workload.media_type, requests)
 
 
 def _as_json(request: Inputs) -> bytes:

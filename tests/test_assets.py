@@ -91,6 +91,11 @@ def test_two_inputs(model: Path) -> None:
     assert doubled.tolist() == [[2, 4], [6, 8]]
 
 
+def test_sum_of_two(model: Path) -> None:
+    (total,) = run(onnx_models.sum_of_two(model, columns=2), a=floats(2, 2), b=floats(2, 2))
+    assert total.tolist() == [2.0, 10.0]
+
+
 def test_scalar_output_has_no_axes(model: Path) -> None:
     (total,) = run(onnx_models.scalar_output(model), x=floats(2, 3))
     assert np.shape(total) == ()

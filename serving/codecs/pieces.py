@@ -2,7 +2,7 @@
 
 A parser holds Python's lock from a text's first byte to its last, 1.4 ms for each megabyte, while the event loop and
 everything else wait. Between two pieces they have their turn: /ping, asked while bodies of 24 MB arrive on eight
-connections, took up to 100 ms before and 65 since (benchmarks/ping.py). It costs a twentieth more.
+connections, had a p99 of 82 ms before and 36 since (benchmarks/ping.py). It costs a twentieth more.
 
 Any comma may be the cut: both sides lack some of the brackets that are around it, as many on either side as the nest
 has axes, less those that close before the comma or open behind it. With these put in place, all pieces are JSON if,

@@ -138,6 +138,20 @@ def two_inputs(path: Path) -> Path:
     )
 
 
+def sum_of_two(path: Path, *, columns: int = 3) -> Path:
+    """`a` and `b` float32 [N, columns] -> `total` float32 [N], the sum of a row of both."""
+    return _write(
+        path,
+        [
+            helper.make_node("Add", ["a", "b"], ["both"]),
+            helper.make_node("ReduceSum", ["both", "axis"], ["total"], keepdims=0),
+        ],
+        inputs=[_value(name, TensorProto.FLOAT, [ROWS, columns]) for name in ("a", "b")],
+        outputs=[_value("total", TensorProto.FLOAT, [ROWS])],
+        constants=[_integers("axis", [1])],
+    )
+
+
 def scalar_output(path: Path) -> Path:
     """`x` float32 [N, 3] -> `total` float32 [] (no axes), the sum of everything."""
     return _write(
