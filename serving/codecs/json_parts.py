@@ -58,33 +58,37 @@ def _of_columns(body: bytes, start: int, signature: Signature) -> Decoded | None
 
 
 def _of_rows(body: bytes, start: int, signature: Signature) -> Decoded | None:
-    end = _before_closing(body, b"]", b"}")
-    parts = [_of_part(part, signature) for part in _parts(body, start, end)]
-    if not parts:
+    closing = _before_closing(body, b"]", b"}")
+    end = body.rfind(b"}", start, max(closing, start)) + 1
+    if not end or body[end:closing].strip(BLANKS):
         return None
+    parts: list[Inputs] = []
+    for first, last in _parts(body, start, end):
+        part = _of_one_row(body, first, last, signature)
+        if part is None and (first, last) == (start, end):
+            return None  # nothing is gained by a single part
+        parts.append(part or from_rows(parse(b"[%b]" % body[first:last]), signature).inputs)
     joined = {spec.name: _joined([part[spec.name] for part in parts]) for spec in signature.inputs}
     inputs = {name: array for name, array in joined.items() if array is not None}
     return Decoded(inputs, Form.ROW) if len(inputs) == len(joined) else None
 
 
-def _parts(body: bytes, start: int, end: int) -> Iterator[bytes]:
-    """The rows between, one or more at a time."""
-    first = BETWEEN_ROWS.search(body, start, end)
-    least = 0 if first and first.start() - start >= ROW_BYTES else PART_BYTES
+def _parts(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where one row or more begin and end, and the next, and so on."""
+    second = BETWEEN_ROWS.search(body, start, end)
+    least = 0 if second and second.start() - start >= ROW_BYTES else PART_BYTES
     while start < end:
         cut = BETWEEN_ROWS.search(body, start + least, end)
-        yield bytes(body[start : cut.start() + 1 if cut else end])  # it may be a bytearray
+        yield start, cut.start() + 1 if cut else end
         start = cut.end() if cut else end
 
 
-def _of_part(text: bytes, signature: Signature) -> Inputs:
-    """The arrays of some rows. Raises BadRequestError."""
-    text = text.strip(BLANKS)
-    is_one = text.find(b"}") == len(text) - 1
-    row = _members(text, 0, len(text)) if is_one else None
-    if row and _are_all(row, signature):
-        return {spec.name: with_unit_axes(row[spec.name][np.newaxis], spec) for spec in signature.inputs}
-    return from_rows(parse(b"[%b]" % text), signature).inputs
+def _of_one_row(body: bytes, start: int, end: int, signature: Signature) -> Inputs | None:
+    """The arrays of a single row of nests of numbers, None for others."""
+    row = _members(body, start, end) if body.find(b"}", start, end) == end - 1 else None
+    if row is None or not _are_all(row, signature):
+        return None
+    return {spec.name: with_unit_axes(row[spec.name][np.newaxis], spec) for spec in signature.inputs}
 
 
 def _joined(parts: list[Array]) -> Array | None:
@@ -105,7 +109,7 @@ def _members(text: bytes, start: int, end: int) -> ByName | None:
         quote = text.find(b'"', member.end(), end)
         until = quote if quote >= 0 else end
         closing = text.rfind(b"]", member.end(), until) + 1
-        name, value = member[1].decode(), numbers.read(bytes(text[member.end() : closing]))
+        name, value = member[1].decode(), numbers.read(bytes(text[member.end() : closing]))  # it may be a bytearray
         if value is None or name in found or text[closing:until].strip(BLANKS) != (b"," if quote >= 0 else b"}"):
             return None
         found[name] = value.array
