@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from properties import MODERATE, THOROUGH, same
-from serving.codecs import Decoded, json_parts
+from serving.codecs import Decoded, json_parts, numbers
 from serving.codecs import json as codec
 from serving.codecs.layout import from_rows
+from serving.codecs.numbers import Numbers, read
 from serving.errors import BadRequestError
 from serving.signature import Signature, TensorSpec
 from signatures import one_input
@@ -155,3 +156,21 @@ def test_small_rows_are_read_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_array_equal(found.inputs["b b"], np.arange(1000))
     assert sum(asked) == len(rows)
     assert max(asked) < 50
+
+
+def test_no_body_takes_much_longer_than_by_the_general_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that the model does not have are not read; of rows there are few parts, however small they become."""
+    asked: list[int] = []
+
+    def watched(body: bytes) -> Numbers | None:
+        asked.append(len(body))
+        return read(body)
+
+    monkeypatch.setattr(json_parts, "ROW_BYTES", 1000)
+    monkeypatch.setattr(numbers, "read", watched)
+    many = {f"c{n}": [n] for n in range(1000)}
+    assert json_parts.decode(json.dumps({"inputs": {"a": [[1]], **many}}).encode(), SIGNATURE) is None
+    assert len(asked) == 1
+    rows = [{"a": [0] * 1000, "b b": [0]}] + [{"a": [0], "b b": [0]}] * 1000
+    json_parts.decode(json.dumps({"instances": rows}).encode(), SIGNATURE)
+    assert len(asked) < 10

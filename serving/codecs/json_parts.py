@@ -31,7 +31,7 @@ MEMBER = re.compile(rb'[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
 BETWEEN_ROWS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)")
 # So many bytes of rows are a part; making arrays of them takes some 20 ms.
 PART_BYTES = 1024 * 1024
-# Rows from here on are parts of their own: of smaller ones Python takes longer for each than it saves.
+# Rows from here on are parts of their own, and no part is smaller: Python would take longer for each than it saves.
 ROW_BYTES = 4096
 # Of which two numbers make a common array as numpy would have made it of all rows at once.
 NUMBERS = {np.dtype(np.int64), np.dtype(np.float64)}
@@ -53,8 +53,8 @@ def decode(body: bytes, signature: Signature) -> Decoded | None:
 
 def _of_columns(body: bytes, start: int, signature: Signature) -> Decoded | None:
     end = _before_closing(body, b"}", b"}")
-    found = _members(body, start, end + 1) if end > start else None
-    return Decoded(found, Form.COLUMN) if found and _are_all(found, signature) else None
+    found = _members(body, start, end + 1, signature) if end > start else None
+    return Decoded(found, Form.COLUMN) if found else None
 
 
 def _of_rows(body: bytes, start: int, signature: Signature) -> Decoded | None:
@@ -76,7 +76,7 @@ def _of_rows(body: bytes, start: int, signature: Signature) -> Decoded | None:
 def _parts(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Where one row or more begin and end, and the next, and so on."""
     second = BETWEEN_ROWS.search(body, start, end)
-    least = 0 if second and second.start() - start >= ROW_BYTES else PART_BYTES
+    least = ROW_BYTES if second and second.start() - start >= ROW_BYTES else PART_BYTES
     while start < end:
         cut = BETWEEN_ROWS.search(body, start + least, end)
         yield start, cut.start() + 1 if cut else end
@@ -85,8 +85,8 @@ def _parts(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _of_one_row(body: bytes, start: int, end: int, signature: Signature) -> Inputs | None:
     """The arrays of a single row of nests of numbers, None for others."""
-    row = _members(body, start, end) if body.find(b"}", start, end) == end - 1 else None
-    if row is None or not _are_all(row, signature):
+    row = _members(body, start, end, signature) if body.find(b"}", start, end) == end - 1 else None
+    if row is None:
         return None
     return {spec.name: with_unit_axes(row[spec.name][np.newaxis], spec) for spec in signature.inputs}
 
@@ -100,8 +100,9 @@ def _joined(parts: list[Array]) -> Array | None:
     return np.concatenate(parts)
 
 
-def _members(text: bytes, start: int, end: int) -> ByName | None:
-    """What an object holds whose values are nests of numbers; its braces are the first byte and the last."""
+def _members(text: bytes, start: int, end: int, signature: Signature) -> ByName | None:
+    """All inputs, from an object whose values are nests of numbers; its braces are the first byte and the last."""
+    missing = set(signature.input_names)
     found: ByName = {}
     place = start + 1
     while member := MEMBER.match(text, place, end):
@@ -109,18 +110,18 @@ def _members(text: bytes, start: int, end: int) -> ByName | None:
         quote = text.find(b'"', member.end(), end)
         until = quote if quote >= 0 else end
         closing = text.rfind(b"]", member.end(), until) + 1
-        name, value = member[1].decode(), numbers.read(bytes(text[member.end() : closing]))  # it may be a bytearray
-        if value is None or name in found or text[closing:until].strip(BLANKS) != (b"," if quote >= 0 else b"}"):
+        name = member[1].decode()
+        if name not in missing or text[closing:until].strip(BLANKS) != (b"," if quote >= 0 else b"}"):
             return None
+        value = numbers.read(bytes(text[member.end() : closing]))  # it may be a bytearray
+        if value is None:
+            return None
+        missing.remove(name)
         found[name] = value.array
         if quote < 0:
-            return found
+            return None if missing else found
         place = quote
     return None
-
-
-def _are_all(found: ByName, signature: Signature) -> bool:
-    return found.keys() == set(signature.input_names)
 
 
 def _before_closing(body: bytes, inner: bytes, outer: bytes) -> int:
