@@ -13,30 +13,34 @@ body they give the same arrays (tests/test_codecs_json_parts.py).
 
 import re
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import numpy as np
 
+from serving.batch import join
 from serving.codecs import numbers
 from serving.codecs.json_text import parse
 from serving.codecs.layout import from_rows, with_unit_axes
+from serving.codecs.pieces import BLANKS
 from serving.codecs.request import Decoded, Form
 from serving.errors import BadRequestError
 from serving.signature import Array, Inputs, Signature
 
-BLANKS = b" \t\r\n"
-COLUMNS = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"inputs"[ \t\r\n]*:[ \t\r\n]*(?=\{)')
-ROWS = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"instances"[ \t\r\n]*:[ \t\r\n]*\[[ \t\r\n]*(?=\{)')
-MEMBER = re.compile(rb'[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
-BETWEEN_ROWS = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)")
+
+def _spaced(pattern: bytes) -> re.Pattern[bytes]:
+    """A pattern with JSON's blanks, any number of them, in the place of each space."""
+    return re.compile(pattern.replace(b" ", b"[" + BLANKS + b"]*"))
+
+
+COLUMNS = _spaced(rb' \{ "inputs" : (?=\{)')
+ROWS = _spaced(rb' \{ "instances" : \[ (?=\{)')
+MEMBER = _spaced(rb' "([^"\\]*)" : (?=\[)')
+BETWEEN_ROWS = _spaced(rb"\} , (?=\{)")
 # So many bytes of rows are a part; making arrays of them takes some 20 ms.
 PART_BYTES = 1024 * 1024
 # Rows from here on are parts of their own, and no part is smaller: Python would take longer for each than it saves.
 ROW_BYTES = 4096
-# Of which two numbers make a common array as numpy would have made it of all rows at once.
+# Dtypes that may differ from part to part: numpy makes float64 of both together.
 NUMBERS = {np.dtype(np.int64), np.dtype(np.float64)}
-
-ByName: TypeAlias = dict[str, Array]
 
 
 def decode(body: bytes, signature: Signature) -> Decoded | None:
@@ -68,15 +72,14 @@ def _of_rows(body: bytes, start: int, signature: Signature) -> Decoded | None:
         if part is None and (first, last) == (start, end):
             return None  # nothing is gained by a single part
         parts.append(part or from_rows(parse(b"[%b]" % body[first:last]), signature).inputs)
-    joined = {spec.name: _joined([part[spec.name] for part in parts]) for spec in signature.inputs}
-    inputs = {name: array for name, array in joined.items() if array is not None}
-    return Decoded(inputs, Form.ROW) if len(inputs) == len(joined) else None
+    fit = all(_fit([part[name] for part in parts]) for name in signature.input_names)
+    return Decoded(join(parts), Form.ROW) if fit else None
 
 
 def _parts(body: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Where one row or more begin and end, and the next, and so on."""
-    second = BETWEEN_ROWS.search(body, start, end)
-    least = ROW_BYTES if second and second.start() - start >= ROW_BYTES else PART_BYTES
+    is_small = BETWEEN_ROWS.search(body, start, min(start + ROW_BYTES, end))
+    least = PART_BYTES if is_small else ROW_BYTES
     while start < end:
         cut = BETWEEN_ROWS.search(body, start + least, end)
         yield start, cut.start() + 1 if cut else end
@@ -91,19 +94,15 @@ def _of_one_row(body: bytes, start: int, end: int, signature: Signature) -> Inpu
     return {spec.name: with_unit_axes(row[spec.name][np.newaxis], spec) for spec in signature.inputs}
 
 
-def _joined(parts: list[Array]) -> Array | None:
-    if len(parts) == 1:
-        return parts[0]
-    dtypes = {part.dtype for part in parts}
-    if len({part.shape[1:] for part in parts}) > 1 or (len(dtypes) > 1 and not dtypes <= NUMBERS):
-        return None
-    return np.concatenate(parts)
+def _fit(arrays: list[Array]) -> bool:
+    """Whether joined they are what numpy would have made of all their rows at once."""
+    dtypes = {array.dtype for array in arrays}
+    return len({array.shape[1:] for array in arrays}) == 1 and (len(dtypes) == 1 or dtypes <= NUMBERS)
 
 
-def _members(text: bytes, start: int, end: int, signature: Signature) -> ByName | None:
+def _members(text: bytes, start: int, end: int, signature: Signature) -> Inputs | None:
     """All inputs, from an object whose values are nests of numbers; its braces are the first byte and the last."""
-    missing = set(signature.input_names)
-    found: ByName = {}
+    found: Inputs = {}
     place = start + 1
     while member := MEMBER.match(text, place, end):
         # There is no quote in a number: the next one begins the next name.
@@ -111,15 +110,16 @@ def _members(text: bytes, start: int, end: int, signature: Signature) -> ByName 
         until = quote if quote >= 0 else end
         closing = text.rfind(b"]", member.end(), until) + 1
         name = member[1].decode()
-        if name not in missing or text[closing:until].strip(BLANKS) != (b"," if quote >= 0 else b"}"):
+        if name in found or name not in signature.input_names:
+            return None
+        if text[closing:until].strip(BLANKS) != (b"," if quote >= 0 else b"}"):
             return None
         value = numbers.read(bytes(text[member.end() : closing]))  # it may be a bytearray
         if value is None:
             return None
-        missing.remove(name)
         found[name] = value.array
         if quote < 0:
-            return None if missing else found
+            return found if len(found) == len(signature.inputs) else None
         place = quote
     return None
 

@@ -23,13 +23,12 @@ import numpy as np
 import simdjson
 
 from serving.codecs.nest import shape_of
-from serving.codecs.pieces import pieces
+from serving.codecs.pieces import BLANKS, pieces
 from serving.signature import Array
 
 # What a number and the blanks around it are made of; deleted, they leave the structure.
-NUMBERS = b"0123456789+-.eE \t\r\n"
+NUMBERS = b"0123456789+-.eE" + BLANKS
 BEGINNING = re.compile(rb'\s*(?:\{\s*"(instances|inputs)"\s*:\s*)?(?=\[)')
-BLANKS = b" \t\r\n"
 # From so many bytes on the text is searched by vectors, whose steps take some 20 us of their own.
 LARGE = 32 * 1024
 # From so many on, far beyond LARGE, the numbers are read piece by piece: at once it would take longer than a thread's

@@ -11,6 +11,7 @@ and only if, the whole is, and have the same numbers in the same order.
 
 from collections.abc import Iterator
 
+# JSON's.
 BLANKS = b" \t\r\n"
 # A parse of so much takes a quarter of the time after which Python hands its lock on.
 PIECE_BYTES = 1024 * 1024
@@ -27,7 +28,7 @@ def pieces(body: bytes, start: int, end: int, axes: int) -> Iterator[bytes]:
         closed = _at_end(body[max(start, comma - NEAR_BYTES) : comma])
         yield b"".join((before, view[start:comma], b"]" * (axes - closed)))
         start = comma + 1
-        before = b"[" * (axes - _at_beginning(body[start : min(end, start + NEAR_BYTES)]))
+        before = b"[" * (axes - _at_beginning(body[start : start + NEAR_BYTES]))
     yield b"".join((before, view[start:end]))
 
 
