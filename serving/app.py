@@ -12,6 +12,7 @@ from serving.endpoint import Endpoint
 from serving.errors import MethodNotAllowedError, NotFoundError, ServingError, quoted
 from serving.execution_parameters import PATH as PARAMETERS
 from serving.execution_parameters import execution_parameters
+from serving.exposition import page
 from serving.openapi import invocations_path, ping_path, script_path
 from serving.rendering import render
 from serving.service import Service
@@ -29,7 +30,7 @@ def build(service: Service) -> FastAPI:
 
     @app.get(ping.METRICS, summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
-        return Response(service.metrics.text(), media_type=ping.METRICS_TYPE)
+        return Response(page(service.metrics), media_type=ping.METRICS_TYPE)
 
     @app.get(PARAMETERS, summary="How Batch Transform is to call")
     async def parameters() -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Door:
         self._lifecycle = lifecycle
         self._ping = Ping(lifecycle)
         self._metrics: Metrics | None = None
+        self._page: Callable[[Metrics], bytes] | None = None
         self._invocations: Application | None = None
         self._build: Build | None = None
         self._building: asyncio.Future[Application] | None = None
@@ -99,7 +100,9 @@ class Door:
         if self._metrics is None:
             await self._wait(scope, receive, send)
         else:
-            await answer(scope, send, HTTPStatus.OK, METRICS_TYPE, self._metrics.text())
+            if self._page is None:
+                self._page = await asyncio.to_thread(_page)
+            await answer(scope, send, HTTPStatus.OK, METRICS_TYPE, self._page(self._metrics))
 
     async def _wait(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the application built, by the first who comes, and pass the request on."""
@@ -121,6 +124,13 @@ class Door:
             assert self._build is not None  # shown  # noqa: S101
             self._building = asyncio.ensure_future(asyncio.to_thread(self._build))
         return await asyncio.shield(self._building)
+
+
+def _page() -> "Callable[[Metrics], bytes]":
+    """Import what writes the page of metrics."""
+    from serving.exposition import page  # noqa: PLC0415 (prometheus_client, of which /ping has no need)
+
+    return page
 
 
 async def _fail(scope: Scope, send: Send, error: ServingError) -> None:

@@ -1,19 +1,12 @@
-"""What `GET /metrics` tells, in Prometheus text: requests, latency, batches, queue and state.
+"""What `GET /metrics` tells: requests, latency, batches, queue and state, as plain numbers.
 
-SageMaker's detailed observability, on by default for endpoint configurations made since June 2026,
-scrapes this path and bills what it stores, so labels have few values and never hold a caller's text.
+`serving.exposition` writes them as a page. Counting is apart from it for two reasons: prometheus_client takes 30 ms to
+import, which is a tenth of a small model's way to readiness, and its counters take a lock for each of a request's
+three values, though the event loop alone counts requests.
 """
 
 from collections.abc import Callable
-from math import nan
-
-from prometheus_client import (
-    CollectorRegistry,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+from threading import Lock
 
 from serving.lifecycle import State
 from serving.tally import Tally
@@ -26,76 +19,50 @@ CLIENT_CLOSED = 499
 
 
 class Metrics:
-    """This process's metrics, in a registry of their own."""
+    """This process's numbers; they belong to the event loop, but for those of batches, which lanes count, too."""
 
     def __init__(self) -> None:
-        # Else each counter has a second series, which nobody reads and SageMaker bills.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client's own omission
-        self._registry = CollectorRegistry()
-        self._answered = Tally(LATENCY_BUCKETS)
-        self._registry.register(self._answered)
-        self._batch_rows = Histogram(
-            "serving_batch_rows",
-            "Rows of each run of the model",
-            buckets=ROW_BUCKETS,
-            registry=self._registry,
-        )
-        self._batch_seconds = Histogram(
-            "serving_batch_seconds",
-            "Seconds of each run of the model",
-            buckets=LATENCY_BUCKETS,
-            registry=self._registry,
-        )
-        self._lanes = Gauge(
-            "serving_lanes", "Runs of the default model that may be made at once", registry=self._registry
-        )
+        self.requests: dict[int, int] = {}
+        """Answered invocations, by status."""
+        self.request_seconds = Tally(LATENCY_BUCKETS)
+        self.batch_rows = Tally(ROW_BUCKETS)
+        self.batch_seconds = Tally(LATENCY_BUCKETS)
+        self.lanes = 0
+        """How many runs of the default model may be made at once."""
+        self.script_waiting = 0
+        """Requests waiting for the archive's script."""
+        self.state = State.STARTING
+        self.bf16 = False
+        """Whether the model computes in bf16."""
+        self.bf16_deviation: float | None = None
+        """What its trial found; None where it was not tried."""
         self._queues: list[Callable[[], int]] = []
-        # Asked when somebody looks: to be told at every request would cost each of them.
-        Gauge("serving_waiting_requests", "Requests waiting for a lane", registry=self._registry).set_function(
-            lambda: sum(waiting() for waiting in self._queues)
-        )
-        self.script_waiting = Gauge(
-            "serving_script_waiting_requests", "Requests waiting for the archive's script", registry=self._registry
-        )
-        self._state = Gauge(
-            "serving_state", "1 for the server's state, 0 for the others", ["state"], registry=self._registry
-        )
+        self._batches = Lock()
 
-        self._bf16 = Gauge("serving_bf16", "1 if the model computes in bf16", registry=self._registry)
-        self._deviation = Gauge(
-            "serving_bf16_deviation",
-            "What bf16 changes in the model's outputs, relative to their largest value; NaN where it was not tried",
-            registry=self._registry,
-        )
-        self._deviation.set(nan)
-
-    def precision(self, *, bf16: bool, deviation: float | None) -> None:
-        """Show whether the model computes in bf16, and what its trial found."""
-        self._bf16.set(bf16)
-        self._deviation.set(nan if deviation is None else deviation)
-
-    def lanes(self, count: int) -> None:
-        """Show how many runs of the default model are made at once."""
-        self._lanes.set(count)
+    @property
+    def waiting(self) -> int:
+        """Requests waiting for a lane, asked when somebody looks: to be told at every request would cost each."""
+        return sum(waiting() for waiting in self._queues)
 
     def queue(self, waiting: Callable[[], int]) -> None:
         """Count those who wait in one more queue, of whose length `waiting` tells."""
         self._queues.append(waiting)
 
+    def script_queue(self, waiting: int) -> None:
+        """Tell how many requests wait for the script now."""
+        self.script_waiting = waiting
+
     def request(self, status: int, seconds: float) -> None:
         """Count an answered invocation; on the event loop alone."""
-        self._answered.add(status, seconds)
+        self.requests[status] = self.requests.get(status, 0) + 1
+        self.request_seconds.add(seconds)
 
     def batch(self, rows: int, seconds: float) -> None:
         """Count a run of the model."""
-        self._batch_rows.observe(rows)
-        self._batch_seconds.observe(seconds)
+        with self._batches:
+            self.batch_rows.add(rows)
+            self.batch_seconds.add(seconds)
 
-    def state(self, current: State) -> None:
-        """Show the state; every state has its series at all times, so that no alarm lacks data."""
-        for state in State:
-            self._state.labels(state.value).set(state is current)
-
-    def text(self) -> bytes:
-        """The page."""
-        return generate_latest(self._registry)
+    def enter(self, state: State) -> None:
+        """Show the state."""
+        self.state = state

@@ -42,7 +42,7 @@ class Service:
         self.script: Runner | None = None
         """What answers invocations where the archive has a script."""
         self._catalogue: Catalogue | None = None
-        lifecycle.listen(self.metrics.state)
+        lifecycle.listen(self.metrics.enter)
 
     @property
     def signature(self) -> Signature | None:
@@ -65,15 +65,15 @@ class Service:
     def divide(self, division: "Division") -> None:
         """Run the default model in the formation that was found best."""
         self.catalogue().default.signature(None).dispatcher.divide(*division[:3])
-        self.metrics.lanes(division.formation.lanes)
+        self.metrics.lanes = division.formation.lanes
 
     def put_in_service(self, loaded: Loaded) -> None:
         """Take requests for these models from now on."""
         first = Warmed(loaded.prepared.found, loaded.model, loaded.warm_up)
         together = groupby((first, *loaded.others), key=lambda warmed: warmed.found)
         plan, trial = loaded.prepared.plan, loaded.prepared.trial
-        self.metrics.precision(bf16=plan.bf16, deviation=trial.deviation if trial else None)
-        self.metrics.lanes(plan.lanes)
+        self.metrics.bf16, self.metrics.bf16_deviation = plan.bf16, trial.deviation if trial else None
+        self.metrics.lanes = plan.lanes
         if isinstance(loaded.model, Speaking):
             self.formats = loaded.model.formats(self.settings.max_payload_bytes)
             self.default_accept = loaded.model.default_accept

@@ -16,6 +16,7 @@ from models import Recorder, identity, refusing, row
 from serving.backends import Model
 from serving.dispatcher import LOOKS, Dispatcher
 from serving.errors import DeadlineExceededError, ModelFailedError, ModelRejectedInputError, OverloadedError
+from serving.exposition import page
 from serving.formation import Formation
 from serving.metrics import Metrics
 from serving.signature import Array, Inputs, Outputs
@@ -283,12 +284,12 @@ def test_the_metrics_tell_what_waits_and_what_ran() -> None:
         first = asyncio.create_task(dispatcher.run(row(0)))
         await gate.reached()
         others = await queued(*(dispatcher.run(row(n)) for n in (1, 2, 3)))
-        assert b"serving_waiting_requests 3.0" in metrics.text()
+        assert b"serving_waiting_requests 3.0" in page(metrics)
         gate.open()
         await all_of(first, *others)
-        assert b"serving_waiting_requests 0.0" in metrics.text()
-        assert b"serving_batch_rows_sum 4.0" in metrics.text()
-        assert b"serving_batch_rows_count 2.0" in metrics.text()
+        assert b"serving_waiting_requests 0.0" in page(metrics)
+        assert b"serving_batch_rows_sum 4.0" in page(metrics)
+        assert b"serving_batch_rows_count 2.0" in page(metrics)
         dispatcher.close()
 
     on_a_loop(test)

@@ -1,88 +1,20 @@
-"""The metrics page, read by Prometheus's own parser."""
+"""The numbers; their page is tested in test_exposition.py."""
 
-from math import isnan
-
-import pytest
-from prometheus_client.parser import text_string_to_metric_families
-
-from serving.lifecycle import State
-from serving.metrics import LATENCY_BUCKETS, ROW_BUCKETS, Metrics
-from serving.ping import METRICS_TYPE
-
-Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+from serving.metrics import Metrics
 
 
-def samples(metrics: Metrics) -> Samples:
-    """Every series of the page with its value."""
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(metrics.text().decode())
-        for sample in family.samples
-    }
+def test_those_who_wait_are_counted_when_somebody_looks() -> None:
+    metrics, lines = Metrics(), [[1, 2], [3]]
+    for line in lines:
+        metrics.queue(line.__len__)
+    assert metrics.waiting == 3
+    lines[1].clear()
+    assert metrics.waiting == 2
 
 
 def test_requests_are_counted_by_status() -> None:
     metrics = Metrics()
     for status in (200, 200, 400):
         metrics.request(status, 0.003)
-    page = samples(metrics)
-    assert page["serving_requests_total", (("status", "200"),)] == 2
-    assert page["serving_requests_total", (("status", "400"),)] == 1
-    assert page["serving_request_seconds_count", ()] == 3
-    assert page["serving_request_seconds_sum", ()] == pytest.approx(0.009)
-    assert page["serving_request_seconds_bucket", (("le", "0.002"),)] == 0
-    assert page["serving_request_seconds_bucket", (("le", "0.005"),)] == 3
-
-
-def test_runs_of_the_model_are_counted_with_rows_and_seconds() -> None:
-    metrics = Metrics()
-    metrics.batch(5, 0.5)
-    page = samples(metrics)
-    assert page["serving_batch_rows_sum", ()] == 5
-    assert page["serving_batch_rows_bucket", (("le", "4.0"),)] == 0
-    assert page["serving_batch_rows_bucket", (("le", "8.0"),)] == 1
-    assert page["serving_batch_seconds_sum", ()] == 0.5
-
-
-def test_what_bf16_does_is_told() -> None:
-    metrics = Metrics()
-    assert isnan(samples(metrics)["serving_bf16_deviation", ()])
-    metrics.precision(bf16=True, deviation=0.003)
-    assert samples(metrics)["serving_bf16", ()] == 1
-    assert samples(metrics)["serving_bf16_deviation", ()] == 0.003
-    metrics.precision(bf16=False, deviation=None)
-    assert samples(metrics)["serving_bf16", ()] == 0
-    assert isnan(samples(metrics)["serving_bf16_deviation", ()])
-
-
-@pytest.mark.parametrize("current", State)
-def test_every_state_has_a_series_and_the_current_one_is_1(current: State) -> None:
-    metrics = Metrics()
-    metrics.state(State.STARTING)
-    metrics.state(current)
-    page = samples(metrics)
-    assert {state: page["serving_state", (("state", state.value),)] for state in State} == {
-        state: float(state is current) for state in State
-    }
-
-
-def test_an_untouched_page_is_there_and_each_page_stands_alone() -> None:
-    other = Metrics()
-    other.request(200, 1.0)
-    assert samples(Metrics())["serving_request_seconds_count", ()] == 0
-
-
-def test_there_is_no_series_that_nobody_reads() -> None:
-    metrics = Metrics()
-    metrics.request(200, 1.0)
-    metrics.batch(1, 1.0)
-    metrics.queue(lambda: 3)
-    metrics.state(State.READY)
-    page = samples(metrics)
-    assert not [name for name, _ in page if name.endswith("_created")]
-    buckets = 2 * len(LATENCY_BUCKETS) + len(ROW_BUCKETS) + 3
-    assert len(page) == 1 + len(State) + 1 + buckets + 2 * 3 + 4
-
-
-def test_the_page_says_which_format_it_has() -> None:
-    assert METRICS_TYPE.startswith("text/plain; version=0.0.4")
+    assert metrics.requests == {200: 2, 400: 1}
+    assert metrics.request_seconds.sum == 3 * 0.003

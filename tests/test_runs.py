@@ -14,7 +14,7 @@ def test_requests_run_together_and_each_gets_its_rows() -> None:
     outcome = Runs(metrics).attempt(identity, None, [row(1), {"x": np.array([[2], [3]], np.float32)}], [1, 2])
     assert isinstance(outcome, list)
     assert [np.asarray(answer["y"]).tolist() for answer in outcome] == [[[1]], [[2], [3]]]
-    assert b"serving_batch_rows_sum 3.0" in metrics.text()
+    assert metrics.batch_rows.sum == 3
 
 
 def test_what_fails_is_given_not_raised() -> None:

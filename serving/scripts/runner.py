@@ -77,7 +77,7 @@ class Runner:
             workers=self._workers,
             max_waiting=settings.max_queue,
             timeout=settings.timeout,
-            waiting=service.metrics.script_waiting.set,
+            waiting=service.metrics.script_queue,
             report=self._report,
         )
 
