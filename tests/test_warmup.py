@@ -34,6 +34,17 @@ def test_a_model_runs_at_every_power_of_two_up_to_the_largest_batch(most: int, r
     assert result.seconds >= 0
 
 
+def test_a_model_that_puts_rows_of_one_number_in_order_is_kept_apart() -> None:
+    model = Recorder(lambda inputs: {"y": np.sort(inputs["x"], axis=0)}, one_input(shape=("N", 1)))
+    assert not warm_up(model, 4).joins
+
+
+def test_the_first_run_counts_as_one_of_the_rows_that_are_compared() -> None:
+    model = Recorder(identity)
+    warm_up(model, 2)
+    assert model.rows == [1, 1, 2]
+
+
 def test_rows_that_do_not_depend_on_each_other_are_joined() -> None:
     assert warm_up(Recorder(identity), 4).reason == "rows run together give what they give alone"
 
