@@ -129,14 +129,16 @@ def _expected(text: str) -> tuple[str, ...]:
 
 def _serve(_options: argparse.Namespace, settings: Settings) -> int:
     # Until the server has its own handlers: the kernel keeps from process 1 every signal that it does not handle.
-    signal.signal(signal.SIGTERM, _exit_before_the_start)
-    from serving.server import serve  # noqa: PLC0415 (each command imports only what it needs)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit_before_the_start)
+    from serving.launch import serve  # noqa: PLC0415 (each command imports only what it needs)
 
     return serve(settings)
 
 
 def _exit_before_the_start(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+    # The loader's thread may be in the middle of a framework's own code, which must not see the interpreter go away.
+    os._exit(0)
 
 
 def _inspect(options: argparse.Namespace, settings: Settings) -> int:

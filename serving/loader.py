@@ -9,9 +9,7 @@ from serving import backends
 from serving.backends import Model
 from serving.discovery import FoundModel
 from serving.lifecycle import State
-from serving.precision import try_bf16
 from serving.preparation import Prepared
-from serving.samples import places, samples_for
 from serving.settings import Settings
 from serving.trial import concluded
 from serving.warmup import SECONDS, WarmUp, warm_up
@@ -100,6 +98,10 @@ def _warmed(found: FoundModel, models: Sequence[Model], settings: Settings) -> I
 
 def _settle_bf16(prepared: Prepared, model: Model, settings: Settings) -> tuple[Prepared, Model]:
     """Load the model in float32 too, compare, and keep one of both; the plan then says which and why."""
+    # With the codecs and what holds requests against a signature, which are imported while the model is loaded.
+    from serving.precision import try_bf16  # noqa: PLC0415 (only where bf16 is on trial)
+    from serving.samples import places, samples_for  # noqa: PLC0415 (as above)
+
     found = prepared.found
     strict = backends.load(
         found.framework, found.path, prepared.plan.with_bf16(on=False, reason="the reference of bf16's trial")

@@ -1,6 +1,6 @@
-"""The life of the server: bind, load in the background, serve, stop.
+"""The life of the server: answer, load in the background, serve, stop.
 
-    listen     the port is bound and /ping answers before anything slow is imported
+    answer     the port is bound (`serving.launch`) and /ping answers 503
     load       a thread finds the model, makes the plan, loads and warms up (`serving.starter`)
     serve      /ping answers 200 and requests are run
     stop       SIGTERM: what has been taken, or is on its way, is finished within 25 s; then exit status 0
@@ -23,13 +23,13 @@ from time import monotonic
 import uvicorn
 import uvloop
 
-from serving.allocator import keep_freed_memory
 from serving.connection import Connection, Gate
 from serving.door import Door
-from serving.lifecycle import Lifecycle, State
+from serving.launch import BACKLOG
+from serving.lifecycle import State
 from serving.scratch import remove_all
 from serving.settings import Settings
-from serving.starter import Starter
+from serving.starter import Front, Starter
 
 log = logging.getLogger(__name__)
 
@@ -41,34 +41,17 @@ GRACE_SECONDS = 0.5
 # Load balancers, SageMaker's among them, keep connections for 60 s; the side that reuses one must be the
 # first to give it up, or requests are lost in the race.
 KEEP_ALIVE_SECONDS = 75
-# Connections that wait for the loop to accept them; the kernel caps it at net.core.somaxconn.
-BACKLOG = 2048
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(settings: Settings) -> int:
-    """Serve until told to stop. Returns the process's exit status."""
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        sys.stderr.write(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Is another server running "
-            "there? SERVING_PORT chooses another port.\n"
-        )
-        return 1
-    keep_freed_memory()
+def run(settings: Settings, listener: socket.socket, starter: Starter) -> int:
+    """Answer on this socket until told to stop, and serve what is being loaded. Returns the process's exit status."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, listener))
+        return runner.run(_run(settings, listener, starter))
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound, listening socket: from here on connections are accepted, if not yet answered."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
-
-
-async def _serve(settings: Settings, listener: socket.socket) -> int:
-    server = Server(settings)
+async def _run(settings: Settings, listener: socket.socket, starter: Starter) -> int:
+    server = Server(settings, starter)
     await server.serve(sockets=[listener])
     server.close()
     return server.status
@@ -77,13 +60,13 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
 class Server(uvicorn.Server):
     """uvicorn's server with our start, our signals and our stop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, starter: Starter) -> None:
         self.status = 0
         self._settings = settings
-        self._lifecycle = Lifecycle()
-        door = Door(self._lifecycle)
-        gate = Gate()
-        self._starter = Starter(settings, self._lifecycle, door, gate, self._give_up)
+        self._starter = starter
+        self._lifecycle = starter.lifecycle
+        door, gate = Door(self._lifecycle), Gate()
+        self._front = Front(door, gate, self._give_up)
         self._loop = asyncio.get_running_loop()
         super().__init__(
             uvicorn.Config(
@@ -112,10 +95,10 @@ class Server(uvicorn.Server):
             self._loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer connections, then begin to load."""
+        """Answer connections, then serve what is loaded."""
         await super().startup(sockets)
         log.info("listening on %s:%d", self._settings.host, self._settings.port)
-        self._starter.start()
+        self._starter.attach(self._loop, self._front)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what was taken."""

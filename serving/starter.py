@@ -1,24 +1,22 @@
 """What happens in the loader's thread: prepared -> imported -> loaded -> in service -> whole -> measured.
 
-The way to readiness is kept short: Starlette, which ordinary invocations do without, is imported after it, and
-FastAPI when a request first needs it (`serving.door`). How many runs at once are best is measured last, while the
-model serves.
+The way to readiness is kept short: most of a framework's loading is its own work without Python's lock, and beside it
+is imported what serves. Starlette, which ordinary invocations do without, is imported after readiness, and FastAPI when
+a request first needs it (`serving.door`). How many runs at once are best is measured last, while the model serves.
 """
 
-import asyncio
 import gc
 import logging
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from serving.allocator import give_back
-from serving.connection import Gate
-from serving.door import Door
 from serving.errors import ModelLoadError
 from serving.lifecycle import Lifecycle, State
+from serving.mailbox import Mailbox
 from serving.ping import Application
 from serving.preparation import Prepared, apply_environment, look_around, prepare
 from serving.scripts.source import locate
@@ -26,7 +24,11 @@ from serving.settings import Settings
 from serving.trial import settle
 
 if TYPE_CHECKING:
+    import asyncio
+
     from serving.budget import Budget
+    from serving.connection import Gate
+    from serving.door import Door
     from serving.loader import Loaded
     from serving.scripts.found import Script
     from serving.service import Service
@@ -38,6 +40,18 @@ log = logging.getLogger(__name__)
 FRAMEWORK_SECONDS = 1.0
 
 
+class Front(NamedTuple):
+    """What stands before the model: made while that is loaded.
+
+    `door` is given what it needs for its requests, as soon as there is some; `gate` is opened to the fast way once
+    there is a model; `give_up` is called with the reason where there can be no service.
+    """
+
+    door: "Door"
+    gate: "Gate"
+    give_up: Callable[[str], None]
+
+
 class Starter:
     """Loads the model and puts it in service.
 
@@ -46,21 +60,15 @@ class Starter:
     Args:
         settings: the user's.
         lifecycle: told of every step.
-        door: given what it needs for its requests, as soon as there is some.
-        gate: opened to the fast way once there is a model.
-        give_up: called with the reason where there can be no service.
     """
 
-    def __init__(
-        self, settings: Settings, lifecycle: Lifecycle, door: Door, gate: Gate, give_up: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: Settings, lifecycle: Lifecycle) -> None:
         self.service: Service | None = None
+        self.lifecycle = lifecycle
         self._settings = settings
-        self._lifecycle = lifecycle
-        self._door = door
-        self._gate = gate
-        self._give_up = give_up
-        self._loop = asyncio.get_running_loop()
+        self._mailbox = Mailbox()
+        self._call = self._mailbox.call
+        self._front: Future[Front] = Future()
         self._framework = Event()
         self._thread = Thread(target=self._work, name="loader", daemon=True)
 
@@ -70,8 +78,17 @@ class Starter:
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin."""
+        """Begin, without an event loop."""
         self._thread.start()
+
+    def wait_for_framework(self, seconds: float) -> None:
+        """Until it has been imported, or there is none to import, or so long."""
+        self._framework.wait(seconds)
+
+    def attach(self, loop: "asyncio.AbstractEventLoop", front: Front) -> None:
+        """Go on before this, on this loop."""
+        self._mailbox.open(loop)
+        self._front.set_result(front)
 
     def _work(self) -> None:
         try:
@@ -89,10 +106,13 @@ class Starter:
         except CancelledError:
             log.info("loading was given up: the server is stopping")
         except ModelLoadError as error:
-            self._call(self._give_up, str(error))
+            self._call(self._front.result().give_up, str(error))
         except Exception as error:
             log.exception("loading failed unexpectedly")
-            self._call(self._give_up, f"The model could not be loaded: {error!r}. The log above says where.")
+            reason = f"The model could not be loaded: {error!r}. The log above says where."
+            self._call(self._front.result().give_up, reason)
+        finally:
+            self._framework.set()
 
     def _load_model(self, script: "Script | None", environment: Mapping[str, str]) -> None:
         """Raises ModelLoadError."""
@@ -130,7 +150,11 @@ class Starter:
         return load(prepared, self._settings, self._report, self._framework.set)
 
     def _serve_after_framework(self) -> "Service":
-        """Imports of two threads at once take longer than one after the other, and loading needs the framework's."""
+        """Imports of two threads at once take longer than one after the other, and loading needs the framework's.
+
+        So does answering need those of what stands in front.
+        """
+        self._front.result()
         self._framework.wait(FRAMEWORK_SECONDS)
         return self._serve()
 
@@ -139,26 +163,26 @@ class Starter:
         import serving.express  # noqa: F401, PLC0415 (numpy may be imported only now)
         from serving.service import Service  # noqa: PLC0415
 
-        self.service = service = Service(self._settings, self._lifecycle)
-        self._call(self._door.show, service.metrics, lambda: _application(service))
+        self.service = service = Service(self._settings, self.lifecycle)
+        self._call(self._front.result().door.show, service.metrics, lambda: _application(service))
         return service
 
     def _take_the_unusual(self, service: "Service") -> None:
         """Import and make what invocations of other than the ordinary kind need."""
         from serving.endpoint import Endpoint  # noqa: PLC0415 (Starlette)
 
-        self._call(self._door.take, Endpoint(service, to_script=True))
+        self._call(self._front.result().door.take, Endpoint(service, to_script=True))
 
     def _open_door(self, service: "Service") -> None:
         """Make the whole application at once: a script's requests for the model need it."""
-        self._call(self._door.open, _application(service))
+        self._call(self._front.result().door.open, _application(service))
 
     def _put_in_service(self, service: "Service", loaded: "Loaded") -> None:
         from serving.express import Express  # noqa: PLC0415 (what it needs is imported by now)
 
         service.put_in_service(loaded)
-        self._gate.express = Express(service)
-        self._lifecycle.enter(State.READY)
+        self._front.result().gate.express = Express(service)
+        self.lifecycle.enter(State.READY)
         log.info("ready")
 
     def _divide(self, service: "Service", loaded: "Loaded") -> None:
@@ -166,13 +190,13 @@ class Starter:
         from serving.division import Division, divide  # noqa: PLC0415 (what it needs is imported by now)
 
         def alone(measurement: Callable[[], float]) -> float:
-            return asyncio.run_coroutine_threadsafe(service.alone(measurement), self._loop).result()
+            return self._mailbox.run(service.alone(measurement)).result()
 
         def use(division: Division) -> None:
             async def put_in_place() -> None:
                 service.divide(division)
 
-            asyncio.run_coroutine_threadsafe(put_in_place(), self._loop).result()
+            self._mailbox.run(put_in_place()).result()
 
         division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up, alone, use)
         log.info("lanes: %d: %s", division.formation.lanes, division.reason)
@@ -180,6 +204,7 @@ class Starter:
 
     def _load_script(self, script: "Script", environment: Mapping[str, str]) -> None:
         """A script that loads the model by itself: there is none for the server to load. Raises ModelLoadError."""
+        self._framework.set()
         machine = look_around()
         log.info("processor: %s", machine.processor.description)
         service = self._serve()
@@ -201,14 +226,10 @@ class Starter:
             service.script = Runner(service, Launch(script, None, environment, self._settings.model_dir), budget)
             await service.script.open()
 
-        return asyncio.run_coroutine_threadsafe(opened(), self._loop)
+        return self._mailbox.run(opened())
 
     def _report(self, state: State) -> None:
-        self._call(self._lifecycle.enter, state)
-
-    def _call(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call a function on the event loop."""
-        self._loop.call_soon_threadsafe(function, *arguments)
+        self._call(self.lifecycle.enter, state)
 
 
 def _application(service: "Service") -> Application:

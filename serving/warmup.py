@@ -89,12 +89,12 @@ def _tried(model: Model, first_answer: tuple[int, Outputs], max_rows: int, start
     if not model.signature.has_batch_axis or max_rows == 1:
         reason = "batching is off" if max_rows == 1 else "not every input and output has a free first axis"
         return WarmUp(max_rows=1, reason=reason, rows=(1,), seconds=monotonic() - started)
-    obstacle = _obstacle_to_joining(model, free, alone)
+    obstacle, cost = _obstacle_to_joining(model, free, alone)
     if obstacle:
         return WarmUp(max_rows=1, reason=obstacle, rows=(1, 2), seconds=monotonic() - started)
     rows = [1, 2]
     try:
-        for larger in _larger_batches(model, free, max_rows, started + seconds):
+        for larger in _larger_batches(model, free, max_rows, cost, started + seconds):
             rows.append(larger)  # noqa: PERF402 (those that ran count, though the next may fail)
         reason = "rows run together give what they give alone"
     except ServingError as error:
@@ -104,9 +104,9 @@ def _tried(model: Model, first_answer: tuple[int, Outputs], max_rows: int, start
     return WarmUp(max_rows=max_rows, reason=reason, rows=tuple(rows), seconds=monotonic() - started)
 
 
-def _larger_batches(model: Model, free: int, max_rows: int, deadline: float) -> Iterator[int]:
+def _larger_batches(model: Model, free: int, max_rows: int, cost: float, deadline: float) -> Iterator[int]:
     """Run batches of 4, 8, 16 … rows as long as the next, at twice the last one's cost, would end in time."""
-    rows, cost = 4, 0.0
+    rows = 4
     while rows <= max_rows and monotonic() + 2 * cost < deadline:
         started = monotonic()
         model.run(synthesise(model.signature, rows, free))
@@ -170,17 +170,20 @@ def first_run(model: Model, rows: int = 1, sizes: Sequence[int] = FREE_SIZES) ->
     raise failure
 
 
-def _obstacle_to_joining(model: Model, free: int, alone: Outputs) -> str:
-    """Why rows of this model must not run together; empty where they may. `alone` is its answer to the first row."""
+def _obstacle_to_joining(model: Model, free: int, alone: Outputs) -> tuple[str, float]:
+    """Why rows of this model must not run together, empty where they may; and the seconds that two took.
+
+    `alone` is its answer to the first row.
+    """
     rows = [synthesise(model.signature, 1, free, seed) for seed in (FIRST, SECOND)]
     try:
         apart = [alone, model.run(rows[1])]
+        started = monotonic()
         together = split(model.run(join(rows)), [1, 1])
     except ServingError as error:
-        return f"two rows do not run together: {error}"
-    if agree(apart, together):
-        return ""
-    return "two rows run together do not give what each gives alone"
+        return f"two rows do not run together: {error}", 0.0
+    cost = monotonic() - started
+    return "" if agree(apart, together) else "two rows run together do not give what each gives alone", cost
 
 
 def agree(some: Sequence[Outputs], others: Sequence[Outputs]) -> bool:
