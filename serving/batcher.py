@@ -49,7 +49,8 @@ class Batcher(Generic[T]):
     """
 
     def __init__(self, max_rows: int, max_waiting: int) -> None:
-        self._max_rows = max_rows
+        self.max_rows = max_rows
+        """May change, for the batches to come."""
         self._max_waiting = max_waiting
         self._queue: deque[Entry[T]] = deque()
         self._again: deque[Batch[T]] = deque()
@@ -91,7 +92,7 @@ class Batcher(Generic[T]):
             head = self._queue.popleft()
             self._leave(head)
             if _is_wanted(head, now):
-                return [head, *self._companions(head, now, min(rows or self._max_rows, self._max_rows))]
+                return [head, *self._companions(head, now, min(rows or self.max_rows, self.max_rows))]
         return None
 
     def failed(self, batch: Batch[T]) -> Entry[T] | None:

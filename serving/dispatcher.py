@@ -144,6 +144,12 @@ class Dispatcher:
         self._soon()
         return await result
 
+    def join(self, max_rows: int) -> None:
+        """Have requests that come from now on ride together, in batches of at most so many rows."""
+        self._max_rows = max_rows
+        self._batcher.max_rows = max_rows
+        self._formation = Formation(self._formation.lanes, max_rows)
+
     def divide(self, wide: Model, narrow: Model | None, formation: Formation) -> None:
         """Run in another formation from now on, with these models for its runs."""
         self._model, self._narrow, self._formation = wide, narrow, formation

@@ -13,7 +13,7 @@ from serving.errors import ServingError
 from serving.formation import Formation, Scaling, best_rate, formation_of, smooth
 from serving.plans import Plan
 from serving.scaling import Alone, least, measure_narrow, measure_wide
-from serving.warmup import FREE_SIZES, WarmUp, agree, free_size, synthesise
+from serving.warmup import FREE_SIZES, LONG_SECONDS, WarmUp, agree, free_size, synthesise
 
 # Sizes of free axes to measure with: a sentence's tokens rather than the fewest that run.
 TYPICAL_SIZES = (32, *FREE_SIZES)
@@ -28,8 +28,6 @@ FEW_CORES = 4
 # same reason: of twelve starts with MiniLM four came out with too small batches, at up to a sixth of the rate.
 ROWS_TO_REPEAT = 2
 SHORT = "a run is over before another thread could begin one"
-# Requests wait for a run that is measured; warm-up's first one also allocates, and takes some times as long.
-LONG_SECONDS = 0.25
 
 
 class Division(NamedTuple):
@@ -61,6 +59,7 @@ def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone, use: Use) ->
 
     if not plan.may_divide or not isinstance(model, Divisible):
         return Division(model, None, undivided, "as planned")
+    # Requests wait for a run that is measured; warm-up's first one also allocates, and takes some times as long.
     if warm_up.first_seconds > LONG_SECONDS:
         return Division(model, None, undivided, "runs are too long for requests to wait while some are measured")
     try:

@@ -47,12 +47,17 @@ class Warmed:
 
 
 def load(
-    prepared: Prepared, settings: Settings, report: Callable[[State], None], imported: Callable[[], None] = nothing
+    prepared: Prepared,
+    settings: Settings,
+    report: Callable[[State], None],
+    imported: Callable[[], None] = nothing,
+    *,
+    may_wait: bool = False,
 ) -> Loaded:
     """Load the model as planned and warm it up, reporting each step. Raises ModelLoadError.
 
     `imported` is called when the framework has been imported, from when on most of the time is spent without Python's
-    lock.
+    lock. `may_wait` leaves to the caller what is better done after readiness (`warmup.conclude`).
     """
     report(State.LOADING)
     started = monotonic()
@@ -65,14 +70,9 @@ def load(
     log.info("loaded in %.2f s; warming up", monotonic() - started)
     report(State.WARMING)
     seconds = BRIEF_SECONDS if prepared.plan.may_divide else SECONDS
-    warm = warm_up(model, settings.max_batch if settings.batch else 1, seconds)
-    log.info(
-        "warmed up in %.2f s at %s rows; requests are %s: %s",
-        warm.seconds,
-        ", ".join(map(str, warm.rows)) or "no",
-        "run together" if warm.joins else "run one by one",
-        warm.reason,
-    )
+    may_wait = may_wait and prepared.plan.may_divide
+    warm = warm_up(model, settings.max_batch if settings.batch else 1, seconds, may_wait=may_wait)
+    log.info("warmed up %s", warm.line)
     return Loaded(prepared, model, warm, tuple(_others(prepared, model, settings)))
 
 

@@ -62,6 +62,10 @@ class Service:
         """Have this measured while the default model makes no run."""
         return await self.catalogue().default.signature(None).dispatcher.alone(measurement)
 
+    def join(self, max_rows: int) -> None:
+        """Have requests for the default model ride together, in batches of at most so many rows."""
+        self.catalogue().default.signature(None).dispatcher.join(max_rows)
+
     def divide(self, division: "Division") -> None:
         """Run the default model in the formation that was found best."""
         self.catalogue().default.signature(None).dispatcher.divide(*division[:3])

@@ -10,6 +10,8 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from serving.loader import Loaded
     from serving.scripts.found import Script
     from serving.service import Service
+    from serving.warmup import WarmUp
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +139,7 @@ class Starter:
                 each.result()
             service = serving.result()
             self._call(self._put_in_service, service, loaded)
+        loaded = self._concluded(service, loaded)
         self._take_the_unusual(service)
         _keep()
         self._divide(service, loaded)
@@ -147,7 +151,7 @@ class Starter:
         apply_environment(prepared.plan)
         from serving.loader import load  # noqa: PLC0415 (numpy may be imported only now)
 
-        return load(prepared, self._settings, self._report, self._framework.set)
+        return load(prepared, self._settings, self._report, self._framework.set, may_wait=True)
 
     def _serve_after_framework(self) -> "Service":
         """Imports of two threads at once take longer than one after the other, and loading needs the framework's.
@@ -185,12 +189,30 @@ class Starter:
         self.lifecycle.enter(State.READY)
         log.info("ready")
 
+    def _concluded(self, service: "Service", loaded: "Loaded") -> "Loaded":
+        """Have requests ride together, if they may, where it was left for after readiness to try that."""
+        from serving.warmup import conclude  # noqa: PLC0415 (what it needs is imported by now)
+
+        if loaded.warm_up.untried is None:
+            return loaded
+        found: list[WarmUp] = []
+
+        def trial() -> float:
+            found.append(conclude(loaded.model, loaded.warm_up))
+            return found[0].seconds
+
+        self._alone(service, trial)
+        log.info("tried %s", found[0].line)
+        self._call(service.join, found[0].max_rows)
+        return replace(loaded, warm_up=found[0])
+
+    def _alone(self, service: "Service", measurement: Callable[[], float]) -> float:
+        """Have this measured while no request is run."""
+        return self._mailbox.run(service.alone(measurement)).result()
+
     def _divide(self, service: "Service", loaded: "Loaded") -> None:
         """The model being in service, find out how many runs at once are best."""
         from serving.division import Division, divide  # noqa: PLC0415 (what it needs is imported by now)
-
-        def alone(measurement: Callable[[], float]) -> float:
-            return self._mailbox.run(service.alone(measurement)).result()
 
         def use(division: Division) -> None:
             async def put_in_place() -> None:
@@ -198,7 +220,7 @@ class Starter:
 
             self._mailbox.run(put_in_place()).result()
 
-        division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up, alone, use)
+        division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up, partial(self._alone, service), use)
         log.info("lanes: %d: %s", division.formation.lanes, division.reason)
         use(division)
 

@@ -27,6 +27,9 @@ FREE_SIZES = (8, 32, 224)
 NO_AXIS = 0
 # Batches double up to the largest as long as warm-up is within this: readiness must not wait for long.
 SECONDS = 5.0
+# Seconds of a first run, which also allocates and takes some times as long as others. Two more of less than that are no
+# matter for readiness; of more, for requests that would wait for them after it, or for a measurement.
+MOMENT_SECONDS, LONG_SECONDS = 0.003, 0.25
 # Joint and separate runs may differ by rounding, in bf16 by up to 2^-8 of the largest value; a model that
 # mixes its rows differs by far more.
 RELATIVE_TOLERANCE = 2.0**-6
@@ -40,12 +43,21 @@ FRACTION = np.float32(2.0**-24)
 
 
 @dataclass(frozen=True, slots=True)
+class Untried:
+    """A model that has answered one row, with free axes of this size, and may have `max_rows` if they can be joined."""
+
+    free: int
+    answer: Outputs
+    max_rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class WarmUp:
     """What warm-up found.
 
     `max_rows` is the most rows that a joint run may have, 1 where requests must be kept apart, and `reason`
     is why; `rows` are the batch sizes that were run, in `seconds` altogether, of which the first run took
-    `first_seconds`.
+    `first_seconds`. `untried` is what `conclude` goes on with, where that has been left for later.
     """
 
     max_rows: int
@@ -53,17 +65,26 @@ class WarmUp:
     rows: tuple[int, ...]
     seconds: float
     first_seconds: float = 0.0
+    untried: Untried | None = None
 
     @property
     def joins(self) -> bool:
         """Whether requests may be joined."""
         return self.max_rows > 1
 
+    @property
+    def line(self) -> str:
+        """All of it, for the log."""
+        rows = ", ".join(map(str, self.rows)) or "no"
+        how = "run together" if self.joins else "run one by one"
+        return f"in {self.seconds:.2f} s at {rows} rows; requests are {how}: {self.reason}"
 
-def warm_up(model: Model, max_rows: int, seconds: float = SECONDS) -> WarmUp:
+
+def warm_up(model: Model, max_rows: int, seconds: float = SECONDS, *, may_wait: bool = False) -> WarmUp:
     """Run the model at the batch sizes that will be used, up to `max_rows`; never raises for its failure.
 
-    After `seconds` no larger batch is begun; two rows are always tried.
+    After `seconds` no larger batch is begun; two rows are always tried, unless that `may_wait`, and takes long enough
+    to be worth while: then `conclude` does it.
 
     Synthetic values may be ones that the model cannot run on (an index, a length), so a failure is logged
     and only keeps requests apart.
@@ -74,22 +95,36 @@ def warm_up(model: Model, max_rows: int, seconds: float = SECONDS) -> WarmUp:
         reason = f"the model keeps something between calls ({state})"
         return WarmUp(max_rows=1, reason=reason, rows=(), seconds=monotonic() - started)
     try:
-        first_answer = first_run(model)
+        free, answer = first_run(model)
     except ServingError:
         reason = "the model does not run on synthetic inputs, so joining could not be tried"
         log.warning("warm-up left out: %s", reason)
         return WarmUp(max_rows=1, reason=reason, rows=(), seconds=monotonic() - started)
     first = monotonic() - started
-    return replace(_tried(model, first_answer, max_rows, started, seconds), first_seconds=first)
+    untried = Untried(free, answer, max_rows)
+    if may_wait and MOMENT_SECONDS < first < LONG_SECONDS and _may_join(model, max_rows):
+        return WarmUp(1, "it is tried whether they may be joined", (1,), first, first, untried)
+    return replace(_tried(model, untried, started, seconds), first_seconds=first)
 
 
-def _tried(model: Model, first_answer: tuple[int, Outputs], max_rows: int, started: float, seconds: float) -> WarmUp:
-    """What comes of running more than one row of a model that has run one, with free axes of this size."""
-    free, alone = first_answer
-    if not model.signature.has_batch_axis or max_rows == 1:
+def conclude(model: Model, begun: WarmUp) -> WarmUp:
+    """Try what was left for later; does nothing where nothing was."""
+    if begun.untried is None:
+        return begun
+    return replace(_tried(model, begun.untried, monotonic(), seconds=0), first_seconds=begun.first_seconds)
+
+
+def _may_join(model: Model, max_rows: int) -> bool:
+    return max_rows > 1 and model.signature.has_batch_axis
+
+
+def _tried(model: Model, untried: Untried, started: float, seconds: float) -> WarmUp:
+    """What comes of running more than one row."""
+    max_rows, free = untried.max_rows, untried.free
+    if not _may_join(model, max_rows):
         reason = "batching is off" if max_rows == 1 else "not every input and output has a free first axis"
         return WarmUp(max_rows=1, reason=reason, rows=(1,), seconds=monotonic() - started)
-    obstacle, cost = _obstacle_to_joining(model, free, alone)
+    obstacle, cost = _obstacle_to_joining(model, free, untried.answer)
     if obstacle:
         return WarmUp(max_rows=1, reason=obstacle, rows=(1, 2), seconds=monotonic() - started)
     rows = [1, 2]

@@ -148,6 +148,23 @@ def test_requests_are_kept_apart_where_they_must_not_be_joined() -> None:
     on_a_loop(test)
 
 
+def test_requests_ride_together_from_the_moment_on_in_which_they_are_known_to_be_able_to() -> None:
+    async def test() -> None:
+        gate = Gate()
+        model = Recorder(gate)
+        dispatcher = dispatcher_of(model, max_rows=1)
+        tasks = await queued(*(dispatcher.run(row(n)) for n in range(3)))
+        await gate.reached()
+        dispatcher.join(4)
+        tasks += await queued(*(dispatcher.run(row(n)) for n in range(3, 9)))
+        gate.open()
+        assert [value(answer) for answer in await all_of(*tasks)] == [[[n]] for n in range(9)]
+        assert model.rows == [1, 1, 1, 4, 2]  # the first three came before
+        dispatcher.close()
+
+    on_a_loop(test)
+
+
 def test_as_many_batches_run_at_once_as_there_are_lanes() -> None:
     async def test() -> None:
         together = Barrier(2, timeout=PATIENCE)

@@ -1,5 +1,6 @@
 """A real server process on this machine: what only a local one can show."""
 
+import json
 import os
 import socket
 import subprocess
@@ -88,6 +89,36 @@ def test_fastapi_is_imported_when_a_request_needs_it(folder: Path) -> None:
         assert refusal(server.client.get("/invocations")) == (405, "method_not_allowed")
         assert 'serving_requests_total{status="200"} 2.0' in server.client.get("/metrics").text
 
+
+def test_the_port_is_bound_before_anything_slow_is_imported_and_sigterm_is_heard(folder: Path) -> None:
+    with started(folder, "-c", SLOW_TO_IMPORT) as server:
+        server.until_it_listens()
+        server.terminate()
+        assert server.until_ended() == 0
+        assert "listening" not in server.logs()
+
+
+def test_whether_requests_may_ride_together_is_tried_after_readiness_if_that_takes_a_moment(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").symlink_to(needed(efficientnet_onnx))
+    with started(tmp_path) as server:
+        server.until_ready()
+        until(server, lambda: "lanes: " in server.logs())
+        said = [json.loads(line)["message"] for line in server.logs().splitlines() if line.startswith("{")]
+    steps = ["warmed up ", "ready", "tried ", "lanes: "]
+    assert [step for line in said for step in steps if line.startswith(step)] == steps
+    assert any(line.startswith("tried ") and "requests are run together" in line for line in said)
+
+
+# A server whose framework takes its time to be imported.
+SLOW_TO_IMPORT = """
+import sys, time
+from serving import launch, preparation
+from serving.cli import run
+
+launch.PATIENCE = 600
+preparation.find_models = lambda *_: time.sleep(600)
+sys.exit(run(["serve"]))
+"""
 
 # A server that takes its time over writing the weights of a divided model down.
 HELD_UP = """

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from models import Recorder, identity
 from properties import MODERATE, NUMERIC, same
+from serving import warmup
 from serving.errors import ModelFailedError, ModelRejectedInputError
 from serving.signature import Dimension, Inputs, Outputs, Signature, TensorSpec, Value
 from serving.validation import validate
-from serving.warmup import synthesise, warm_up
+from serving.warmup import conclude, synthesise, warm_up
 from signatures import TWO_INPUTS, giving, one_input, sequence, spec, taking
 
 Answer = Callable[[Inputs], Outputs]
@@ -43,6 +44,50 @@ def test_the_first_run_counts_as_one_of_the_rows_that_are_compared() -> None:
     model = Recorder(identity)
     warm_up(model, 2)
     assert model.rows == [1, 1, 2]
+
+
+LATER = "it is tried whether they may be joined"
+"""What a warm-up says that has left it for after readiness."""
+
+
+@pytest.fixture
+def always_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short a first run is, it is worth while."""
+    monkeypatch.setattr(warmup, "MOMENT_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("always_later")
+def test_more_than_one_row_may_be_left_for_later() -> None:
+    model = Recorder(identity)
+    begun = warm_up(model, 8, may_wait=True)
+    assert (begun.max_rows, begun.reason, begun.rows, model.rows) == (1, LATER, (1,), [1])
+    found = conclude(model, begun)
+    assert (found.max_rows, found.rows, found.first_seconds) == (8, (1, 2), begun.first_seconds)
+    assert found.untried is None
+    assert model.rows == [1, 1, 2]
+    assert conclude(model, found) is found
+
+
+@pytest.mark.usefixtures("always_later")
+def test_what_is_found_out_later_is_what_would_have_been_found_out_before() -> None:
+    model = Recorder(lambda inputs: {"y": inputs["x"][::-1]})
+    found = conclude(model, warm_up(model, 8, may_wait=True))
+    assert (found.max_rows, found.reason) == (1, "two rows run together do not give what each gives alone")
+
+
+@pytest.mark.parametrize(("most", "signature"), [(1, one_input()), (8, one_input(shape=(1, 3)))])
+@pytest.mark.usefixtures("always_later")
+def test_nothing_is_left_for_later_where_there_is_nothing_to_try(most: int, signature: Signature) -> None:
+    assert warm_up(Recorder(identity, signature), most, may_wait=True).untried is None
+
+
+@pytest.mark.parametrize(("shortest", "longest"), [(60.0, 60.0), (0.0, 0.0)])
+def test_what_takes_no_time_or_much_is_not_left_for_later(
+    monkeypatch: pytest.MonkeyPatch, shortest: float, longest: float
+) -> None:
+    monkeypatch.setattr(warmup, "MOMENT_SECONDS", shortest)
+    monkeypatch.setattr(warmup, "LONG_SECONDS", longest)
+    assert warm_up(Recorder(identity), 8, may_wait=True).max_rows == 8
 
 
 def test_rows_that_do_not_depend_on_each_other_are_joined() -> None:

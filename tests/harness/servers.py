@@ -60,6 +60,15 @@ class Server(ABC):
             assert monotonic() < deadline, f"not ready after {seconds} s:\n{self.logs()}"
         return self
 
+    def until_it_listens(self) -> None:
+        """Wait until connections are taken, whether anything answers on them or not."""
+        deadline = monotonic() + READY_SECONDS
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), RETRY_SECONDS):
+                return
+            assert self.ended(RETRY_SECONDS) is None, f"the server ended while starting:\n{self.logs()}"
+            assert monotonic() < deadline, f"nothing listens after {READY_SECONDS} s:\n{self.logs()}"
+
     def until_it_answers(self) -> httpx.Response:
         """Wait until /ping answers anything; its answer."""
         deadline = monotonic() + READY_SECONDS
