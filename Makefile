@@ -17,7 +17,7 @@ export ORT_DISABLE_TELEMETRY := 1
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
 
-serve: $(VENV)/serve.stamp ## serve the bundled sample model on port 8080 (SERVING_PORT changes it)
+serve: $(VENV)/serve.stamp $(VENV)/compiled.stamp ## serve the bundled sample model on port 8080 (SERVING_PORT changes it)
 	@echo 'Serving the sample model, which reads handwritten digits. In another terminal:'
 	@echo
 	@echo "    curl -s -H 'Content-Type: application/json' -d @examples/digits/sample.json http://127.0.0.1:$(PORT)/invocations"
@@ -29,18 +29,18 @@ serve: $(VENV)/serve.stamp ## serve the bundled sample model on port 8080 (SERVI
 test: check ## run every check and every test; the built images too where a Docker engine answers
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-check: $(VENV)/test.stamp ## check style and types
+check: $(VENV)/test.stamp $(VENV)/compiled.stamp ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/test.stamp $(VENV)/peers.stamp ## compare speed with the bare runtime and other servers on this machine (40 minutes; needs wrk; less by WORKLOADS=, SERVERS=, ROUNDS=, SECONDS=; RESUME=1 goes on)
+bench: $(VENV)/test.stamp $(VENV)/compiled.stamp $(VENV)/peers.stamp ## compare speed with the bare runtime and other servers on this machine (40 minutes; needs wrk; less by WORKLOADS=, SERVERS=, ROUNDS=, SECONDS=; RESUME=1 goes on)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.comparison --peers $(PEERS)/common/bin/python \
 		--bentoml $(PEERS)/bentoml/bin/python --mlserver $(PEERS)/mlserver/bin/python --save \
 		$(if $(WORKLOADS),--workloads $(WORKLOADS)) $(if $(SERVERS),--servers '$(SERVERS)') \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RESUME),--resume) $(BENCH)
 
-venv: $(VENV)/test.stamp ## make .venv with all that serving and testing need
+venv: $(VENV)/test.stamp $(VENV)/compiled.stamp ## make .venv with all that serving and testing need
 
 image: ## build the images for arm64 and amd64
 	./buildx.sh --load
@@ -78,6 +78,7 @@ $(VENV)/peers.stamp: $(VENV)/python.stamp $(wildcard benchmarks/peers/requiremen
 
 clean: ## remove what was made here
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find serving -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/python.stamp:
 	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer with the venv module was found: expected python3 to be one. Install it (on Debian: apt-get install python3 python3-venv), or name one: make PYTHON=/path/to/python serve.' >&2; exit 1; }
@@ -93,4 +94,10 @@ $(VENV)/serve.stamp: $(VENV)/python.stamp container/requirements-onnx.txt
 $(VENV)/test.stamp: $(VENV)/serve.stamp tests/requirements.txt
 	@echo 'Installing what the tests need.'
 	@$(PIP) -r tests/requirements.txt
+	@touch $@
+
+# Python does it by itself, unless PYTHONDONTWRITEBYTECODE is set, as it is in many containers: each start would then
+# compile 80 modules anew, which takes 0.1 s. The image's are compiled when it is built.
+$(VENV)/compiled.stamp: $(VENV)/python.stamp $(shell find serving -name '*.py')
+	@$(BIN)/python -m compileall -q serving
 	@touch $@

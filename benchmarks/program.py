@@ -1,6 +1,7 @@
 """The frame of a benchmark that is a program: its options, a table on standard output, and its figures kept."""
 
 import argparse
+import compileall
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 from assets.fetch import AssetError
 from benchmarks.client import BenchmarkError
+from benchmarks.contestants import ROOT
 from benchmarks.records import keep
 
 Found = TypeVar("Found")
@@ -32,6 +34,8 @@ def run(
     add_options(parser)
     parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
     options = parser.parse_args()
+    # As the image's modules are, and every installed package's; where PYTHONDONTWRITEBYTECODE is set they are not else.
+    compileall.compile_dir(ROOT / "serving", quiet=1)
     try:
         with tempfile.TemporaryDirectory() as folder:
             found = measure(options, Path(folder))

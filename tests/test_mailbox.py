@@ -13,17 +13,17 @@ def test_calls_are_made_on_the_loop_in_order_those_before_it_first() -> None:
     mailbox = Mailbox()
     made: list[tuple[int, threading.Thread]] = []
 
-    def call(number: int) -> None:
-        mailbox.call(lambda: made.append((number, threading.current_thread())))
+    def call(*numbers: int) -> None:
+        for number in numbers:
+            mailbox.call(lambda told: made.append((told, threading.current_thread())), number)
 
-    for number in range(3):
-        call(number)
+    call(0, 1, 2)
     assert not made
 
     async def test() -> None:
         loop = asyncio.get_running_loop()
         mailbox.open(loop)
-        await loop.run_in_executor(None, lambda: [call(number) for number in range(3, 6)])
+        await loop.run_in_executor(None, call, 3, 4, 5)
         await asyncio.sleep(0)
 
     on_a_loop(test)
