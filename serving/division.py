@@ -6,13 +6,15 @@ that come meanwhile wait for one measured run at the most.
 
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from typing import NamedTuple, TypeAlias
 
-from serving.backends import Divisible, Model, NotDivisibleError
+from serving.backends import Divisible, Model, NotDivisibleError, Shrinkable
 from serving.errors import ServingError
 from serving.formation import Formation, Scaling, best_rate, formation_of, smooth
 from serving.plans import Plan
 from serving.scaling import Alone, least, measure_narrow, measure_wide
+from serving.signature import Inputs
 from serving.warmup import FREE_SIZES, LONG_SECONDS, WarmUp, agree, free_size, synthesise
 
 # Sizes of free axes to measure with: a sentence's tokens rather than the fewest that run.
@@ -50,12 +52,9 @@ def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone, use: Use) ->
         plan: how many threads a wide run has, which is how many narrow ones there may be.
         warm_up: what it has shown: how many rows a batch may have, and about how long a run takes.
         alone: has a run measured while nothing else runs.
-        use: has requests run so from now on; called before narrow runs are measured, not for what is returned.
+        use: has requests run so from now on; called before narrow runs are measured, and once it is decided for them.
     """
     undivided = Formation(plan.lanes, warm_up.max_rows)
-
-    def use_wide(wide: Model) -> None:
-        use(Division(wide, None, undivided, ""))
 
     if not plan.may_divide or not isinstance(model, Divisible):
         return Division(model, None, undivided, "as planned")
@@ -63,16 +62,15 @@ def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone, use: Use) ->
     if warm_up.first_seconds > LONG_SECONDS:
         return Division(model, None, undivided, "runs are too long for requests to wait while some are measured")
     try:
-        found = _divided(model, plan.threads, warm_up.max_rows, alone, use_wide)
+        found = _divided(model, plan.threads, undivided, alone, use)
         return found or Division(model, None, undivided, SHORT)
     except (NotDivisibleError, ServingError) as error:
         return Division(model, None, undivided, f"not measured: {error}")
 
 
-def _divided(
-    model: Model, lanes: int, max_rows: int, alone: Alone, use_wide: Callable[[Model], None]
-) -> Division | None:
+def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: Use) -> Division | None:
     """Divide it and measure both ways; None where a run is too short for that. Raises NotDivisibleError."""
+    max_rows = undivided.rows
     assert isinstance(model, Divisible)  # the caller has seen to it  # noqa: S101
     free = free_size(model, sizes=TYPICAL_SIZES)
     inputs = partial(synthesise, model.signature, free=free)
@@ -90,8 +88,20 @@ def _divided(
         # It has happened to nobody yet; but a wrong answer would be worse than a slow one.
         raise NotDivisibleError("the model does not give the same on one core as on all")
     # The threads of what was loaded look for work long after a run; those of this one leave the cores to narrow runs.
-    use_wide(wide)
+    use(Division(wide, None, undivided, ""))
     again = measure_wide(wide, inputs, max_rows=ROWS_TO_REPEAT, alone=alone)
     narrow_seconds = measure_narrow(narrow, lanes, inputs, max_rows=max_rows, alone=alone)
     formation, reason = formation_of(Scaling(least(wide_seconds, again), narrow_seconds, lanes), max_rows)
-    return Division(wide, narrow, formation, reason) if formation.divided else Division(model, None, formation, reason)
+    if not formation.divided:
+        return Division(model, None, formation, reason)
+    found = Division(wide, narrow, formation, reason)
+    use(found)
+    # Requests that came meanwhile have been run in batches that will not be wide any more.
+    alone(partial(_shrunk, wide, one))
+    return found
+
+
+def _shrunk(model: Shrinkable, inputs: Inputs) -> float:
+    started = monotonic()
+    model.shrink(inputs)
+    return monotonic() - started

@@ -7,16 +7,15 @@ huge pages, mode `madvise`), and neither ONNX Runtime nor NumPy asks for all of 
 `never` nothing is done.
 """
 
-import ctypes
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
+from serving.advice import Advise, madvise
 from serving.pseudofiles import text_of
 
 log = logging.getLogger(__name__)
@@ -36,9 +35,6 @@ ENTRY_BYTES, PRESENT_BIT = 8, 63
 # Of a mapping in /proc/self/maps: addresses, rights, offset, device, inode and, if it has one, a name.
 UNNAMED_FIELDS, HEAP = 5, "[heap]"
 
-# Tells the kernel of a block: address, bytes, advice; what comes back is an error's number or 0.
-Advise: TypeAlias = Callable[[int, int, int], int]
-
 
 def collapse(advise: Advise | None = None, *, system: Path = SYSTEM, process: Path = PROCESS) -> int:
     """Move what fills a huge page into one; the bytes that have been moved, or will be.
@@ -53,7 +49,7 @@ def collapse(advise: Advise | None = None, *, system: Path = SYSTEM, process: Pa
     size = _huge_page(system)
     if not size:
         return 0
-    advise = advise or _madvise()
+    advise = advise or madvise()
     done = 0
     for block in _full_blocks(process, size):
         failed = advise(block, size, MADV_COLLAPSE)
@@ -98,13 +94,3 @@ def _mappings(maps: str, size: int) -> Iterator[tuple[int, int]]:
         first, last = -(-start // size) * size, end // size * size
         if first < last:
             yield first, last
-
-
-def _madvise() -> Advise:
-    library = ctypes.CDLL(None, use_errno=True)
-    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-
-    def advise(address: int, length: int, advice: int) -> int:
-        return ctypes.get_errno() if library.madvise(address, length, advice) else 0
-
-    return advise

@@ -1,8 +1,8 @@
-"""What happens in the loader's thread: prepared -> imported -> loaded -> in service -> whole -> measured.
+"""What happens in the loader's thread: prepared -> imported -> loaded -> in service -> whole -> tuned.
 
 The way to readiness is kept short: most of a framework's loading is its own work without Python's lock, and beside it
 is imported what serves. Starlette, which ordinary invocations do without, is imported after readiness, and FastAPI when
-a request first needs it (`serving.door`). How many runs at once are best is measured last, while the model serves.
+a request first needs it (`serving.door`). What can be found out while the model serves comes last (`serving.tuning`).
 """
 
 import gc
@@ -10,12 +10,9 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
-from serving.allocator import give_back
 from serving.errors import ModelLoadError
 from serving.lifecycle import Lifecycle, State
 from serving.mailbox import Mailbox
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from serving.loader import Loaded
     from serving.scripts.found import Script
     from serving.service import Service
-    from serving.warmup import WarmUp
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +85,7 @@ class Starter:
         self._framework.wait(seconds)
 
     def attach(self, loop: "asyncio.AbstractEventLoop", front: Front) -> None:
-        """Go on before this, on this loop."""
+        """Go on with this in front, on this loop."""
         self._mailbox.open(loop)
         self._front.set_result(front)
 
@@ -101,21 +97,20 @@ class Starter:
                 self._load_script(script, environment)
             else:
                 self._load_model(script, environment)
-            # The model as it was loaded at first may have been left for one that shares its weights.
-            give_back()
-            from serving.huge_pages import collapse  # noqa: PLC0415 (numpy may be imported only now)
+            from serving.tuning import tidy  # noqa: PLC0415 (numpy may be imported only now)
 
-            log.info("huge pages: %d MB", collapse() >> 20)
+            tidy()
         except CancelledError:
             log.info("loading was given up: the server is stopping")
         except ModelLoadError as error:
-            self._call(self._front.result().give_up, str(error))
+            self._give_up(str(error))
         except Exception as error:
             log.exception("loading failed unexpectedly")
-            reason = f"The model could not be loaded: {error!r}. The log above says where."
-            self._call(self._front.result().give_up, reason)
-        finally:
-            self._framework.set()
+            self._give_up(f"The model could not be loaded: {error!r}. The log above says where.")
+
+    def _give_up(self, reason: str) -> None:
+        self._framework.set()  # there is none to wait for
+        self._call(self._front.result().give_up, reason)
 
     def _load_model(self, script: "Script | None", environment: Mapping[str, str]) -> None:
         """Raises ModelLoadError."""
@@ -139,10 +134,13 @@ class Starter:
                 each.result()
             service = serving.result()
             self._call(self._put_in_service, service, loaded)
-        loaded = self._concluded(service, loaded)
+        from serving.tuning import Tuning  # noqa: PLC0415 (numpy may be imported only now)
+
+        tuning = Tuning(service, loaded, self._mailbox)
+        tuning.join()
         self._take_the_unusual(service)
         _keep()
-        self._divide(service, loaded)
+        tuning.divide()
 
     def _loaded(self, prepared: Prepared, environment: Mapping[str, str]) -> "Loaded":
         """Raises ModelLoadError."""
@@ -188,41 +186,6 @@ class Starter:
         self._front.result().gate.express = Express(service)
         self.lifecycle.enter(State.READY)
         log.info("ready")
-
-    def _concluded(self, service: "Service", loaded: "Loaded") -> "Loaded":
-        """Have requests ride together, if they may, where it was left for after readiness to try that."""
-        from serving.warmup import conclude  # noqa: PLC0415 (what it needs is imported by now)
-
-        if loaded.warm_up.untried is None:
-            return loaded
-        found: list[WarmUp] = []
-
-        def trial() -> float:
-            found.append(conclude(loaded.model, loaded.warm_up))
-            return found[0].seconds
-
-        self._alone(service, trial)
-        log.info("tried %s", found[0].line)
-        self._call(service.join, found[0].max_rows)
-        return replace(loaded, warm_up=found[0])
-
-    def _alone(self, service: "Service", measurement: Callable[[], float]) -> float:
-        """Have this measured while no request is run."""
-        return self._mailbox.run(service.alone(measurement)).result()
-
-    def _divide(self, service: "Service", loaded: "Loaded") -> None:
-        """The model being in service, find out how many runs at once are best."""
-        from serving.division import Division, divide  # noqa: PLC0415 (what it needs is imported by now)
-
-        def use(division: Division) -> None:
-            async def put_in_place() -> None:
-                service.divide(division)
-
-            self._mailbox.run(put_in_place()).result()
-
-        division = divide(loaded.model, loaded.prepared.plan, loaded.warm_up, partial(self._alone, service), use)
-        log.info("lanes: %d: %s", division.formation.lanes, division.reason)
-        use(division)
 
     def _load_script(self, script: "Script", environment: Mapping[str, str]) -> None:
         """A script that loads the model by itself: there is none for the server to load. Raises ModelLoadError."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models import Recorder, identity
-from serving.backends import Model, NotDivisibleError
+from serving.backends import Model, NotDivisibleError, Shrinkable
 from serving.division import Division, divide
 from serving.formation import Formation
 from serving.plans import Plan, make_plan
@@ -15,6 +15,11 @@ from serving.preparation import look_around
 from serving.settings import Settings
 from serving.signature import Inputs, Outputs
 from serving.warmup import WarmUp
+
+
+def rows_of(inputs: Inputs) -> int:
+    return len(inputs["x"])
+
 
 WARM = WarmUp(max_rows=32, reason="", rows=(1, 2), seconds=0.0, first_seconds=0.01)
 
@@ -25,16 +30,29 @@ def the_plan(*, may_divide: bool = True) -> Plan:
     return replace(plan, lanes=1, threads=2, may_divide=may_divide)
 
 
+class Shrinking(Recorder):
+    """A model that keeps what it was asked to be shrunk with, too."""
+
+    def __init__(self) -> None:
+        super().__init__(identity)
+        self.shrunk: list[Inputs] = []
+
+    def shrink(self, inputs: Inputs) -> None:
+        """Run them, and remember that."""
+        self.shrunk.append(inputs)
+        self.run(inputs)
+
+
 class Dividing(Recorder):
     """A model that can be divided, or says why not."""
 
     def __init__(self, narrow: Callable[[Inputs], Outputs] = identity, obstacle: str = "") -> None:
         super().__init__(identity)
-        self.wide = Recorder(identity)
+        self.wide = Shrinking()
         self.narrow = Recorder(narrow)
         self._obstacle = obstacle
 
-    def divide(self) -> tuple[Model, Model]:
+    def divide(self) -> tuple[Shrinkable, Model]:
         """Both ways to run it."""
         if self._obstacle:
             raise NotDivisibleError(self._obstacle)
@@ -91,8 +109,9 @@ def test_narrow_runs_are_measured_beside_the_wide_ones_that_leave_them_the_cores
 ) -> None:
     model = Dividing()
     used: list[Division] = []
-    divided(model, narrow=narrow, used=used)
-    assert [each[:3] for each in used] == [(model.wide, None, Formation(1, 32))]
+    found = divided(model, narrow=narrow, used=used)
+    assert used[0][:3] == (model.wide, None, Formation(1, 32))
+    assert used[1:] == ([found] if found.narrow else [])
 
 
 @pytest.mark.parametrize("disturbed", [(3,), (3, 3), (1, 4), (4,)])
@@ -105,6 +124,14 @@ def test_narrow_runs_are_measured_twice(divided: Divided) -> None:
     # The wide ones' three sizes and two of them again; then the narrow ones' three, the last of them disturbed.
     found = divided(Dividing(), disturbed=(1, 1, 1, 1, 1, 1, 1, 1.2))
     assert found.formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True)
+
+
+def test_what_larger_runs_took_is_given_back_when_they_will_not_be_wide_any_more(divided: Divided) -> None:
+    scaling, other = Dividing(), Dividing()
+    divided(scaling)
+    assert [rows_of(inputs) for inputs in scaling.wide.shrunk] == [1]
+    divided(other, narrow=0.1)
+    assert not other.wide.shrunk
 
 
 def test_one_that_does_not_keeps_what_was_loaded(divided: Divided) -> None:

@@ -136,3 +136,12 @@ def test_a_very_large_model_stays_whole(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(onnx_shared, "MOST_BYTES", 10)
     with pytest.raises(NotDivisibleError, match="at most 0 MB"):
         model.divide()
+
+
+def test_a_run_that_shrinks_the_arena_changes_no_answer(tmp_path: Path) -> None:
+    wide, _ = loaded(onnx_models.matmul(tmp_path / "model.onnx")).divide()
+    one, many = (synthesise(wide.signature, rows, 3) for rows in (1, 64))
+    before = answers(wide, one), answers(wide, many)
+    wide.shrink(one)
+    for found, expected in zip((answers(wide, one), answers(wide, many)), before, strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -55,11 +55,19 @@ class Model(Protocol):
         ...
 
 
+class Shrinkable(Model, Protocol):
+    """A model that keeps the memory of its largest run for the next one."""
+
+    def shrink(self, inputs: Inputs) -> None:
+        """Run these once more, and keep no more than that takes. Raises what `run` raises."""
+        ...
+
+
 @runtime_checkable
 class Divisible(Protocol):
     """A model that can be run on all cores, and on single ones, with one copy of its weights for both."""
 
-    def divide(self) -> tuple[Model, Model]:
+    def divide(self) -> tuple[Shrinkable, Model]:
         """The same model for one run at a time on all cores, and for several at once on one core each.
 
         The two share their weights, but not with this one. Takes about as long as loading it.

@@ -14,6 +14,7 @@ from serving.backends.onnx_steady import is_steady
 from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
 from serving.plans import Plan
 from serving.signature import STRING, Array, Dimension, Inputs, Kind, Outputs, Signature, TensorSpec
+from serving.turns import Turns
 
 # ONNX Runtime's names of the element types that numpy has too. bfloat16, the float8 types and the 4-bit
 # ones have no numpy dtype, and ONNX Runtime loads no model with complex tensors.
@@ -37,6 +38,8 @@ EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 # The optimizer that makes a Gemm of a MatMul and an Add, for which there is no bf16 kernel.
 GEMM_FUSION = "MatMulAddFusion"
 MAP_SEQUENCE = "seq(map("
+# The run's option that frees the parts of an arena in which nothing is in use when it ends, and of which device.
+SHRINKAGE, CPU = "memory.enable_memory_arena_shrinkage", "cpu:0"
 # Severity "fatal" of a session's own log: whatever goes wrong comes as an exception and is logged by us.
 QUIET = 4
 
@@ -52,8 +55,10 @@ class OnnxModel:
         plan: Plan,
         *,
         is_steady: bool = False,
+        turns: Turns | None = None,
     ) -> None:
         self.is_steady = is_steady
+        self._turns = turns
         self._path = path
         self._plan = plan
         self._session = session
@@ -78,10 +83,11 @@ class OnnxModel:
             [_options(plan) for plan in (self._plan.wide(), self._plan.narrow())],
             lambda path, options: ort.InferenceSession(path, options, providers=PROVIDERS),
         )
-        return self._with(wide), self._with(narrow)
+        turns = Turns()
+        return self._with(wide, turns), self._with(narrow, turns)
 
-    def _with(self, session: Any) -> "OnnxModel":  # noqa: ANN401 (onnxruntime is not typed)
-        return OnnxModel(session, self._signature, self._path, self._plan, is_steady=self.is_steady)
+    def _with(self, session: Any, turns: Turns) -> "OnnxModel":  # noqa: ANN401 (onnxruntime is not typed)
+        return OnnxModel(session, self._signature, self._path, self._plan, is_steady=self.is_steady, turns=turns)
 
     def run(self, inputs: Inputs) -> Outputs:
         """Run the graph.
@@ -90,12 +96,24 @@ class OnnxModel:
             ModelRejectedInputError: an operator refused these values.
             ModelFailedError: anything else that went wrong.
         """
+        return self._run(inputs, None)
+
+    def shrink(self, inputs: Inputs) -> None:
+        """Run them, and have ONNX Runtime's arena give back what is free after that. Raises what `run` raises."""
+        options = ort.RunOptions()
+        options.add_run_config_entry(SHRINKAGE, CPU)
+        self._run(inputs, options)
+
+    def _run(self, inputs: Inputs, options: Any) -> Outputs:  # noqa: ANN401 (onnxruntime is not typed)
         try:
-            values = self._session.run(self._output_names, {name: _text(array) for name, array in inputs.items()})
+            feeds = {name: _text(array) for name, array in inputs.items()}
+            values = self._session.run(self._output_names, feeds, options)
         except (InvalidArgument, UnicodeDecodeError) as error:
             raise ModelRejectedInputError from error
         except Exception as error:
             raise ModelFailedError from error
+        if self._turns is not None:
+            self._turns.ran(id(self))
         return dict(zip(self._output_names, values, strict=True))
 
 
