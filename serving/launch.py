@@ -35,9 +35,12 @@ def serve(settings: Settings) -> int:
     starter = Starter(settings, Lifecycle())
     starter.start()
     starter.wait_for_framework(PATIENCE)
-    from serving.server import run  # noqa: PLC0415 (see above)
+    try:
+        from serving.server import run  # noqa: PLC0415 (see above)
 
-    return run(settings, listener, starter)
+        return run(settings, listener, starter)
+    finally:
+        starter.release()
 
 
 def listen(host: str, port: int) -> socket.socket:

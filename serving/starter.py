@@ -89,6 +89,10 @@ class Starter:
         self._mailbox.open(loop)
         self._front.set_result(front)
 
+    def release(self) -> None:
+        """Wait no longer for what stands in front, which would keep the process: there is none, or it is gone."""
+        self._front.cancel()
+
     def _work(self) -> None:
         try:
             environment = dict(os.environ)

@@ -109,6 +109,20 @@ def test_whether_requests_may_ride_together_is_tried_after_readiness_if_that_tak
     assert any(line.startswith("tried ") and "requests are run together" in line for line in said)
 
 
+def test_a_server_without_uvicorn_ends_and_says_so(folder: Path) -> None:
+    with started(folder, "-c", WITHOUT_UVICORN) as server:
+        assert server.until_ended() == 1
+        assert "import of uvicorn halted" in server.logs()
+
+
+WITHOUT_UVICORN = """
+import sys
+from serving.cli import run
+
+sys.modules["uvicorn"] = None  # an import of it fails
+sys.exit(run(["serve"]))
+"""
+
 # A server whose framework takes its time to be imported.
 SLOW_TO_IMPORT = """
 import sys, time
