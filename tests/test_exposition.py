@@ -3,13 +3,18 @@
 from math import isnan
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from properties import MODERATE
 from serving.exposition import page
 from serving.lifecycle import State
 from serving.metrics import LATENCY_BUCKETS, ROW_BUCKETS, Metrics
 from serving.ping import METRICS_TYPE
 
+seconds = st.floats(0, 100) | st.sampled_from(LATENCY_BUCKETS)
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -20,6 +25,25 @@ def samples(metrics: Metrics) -> Samples:
         for family in text_string_to_metric_families(page(metrics).decode())
         for sample in family.samples
     }
+
+
+@MODERATE
+@given(counted=st.lists(st.tuples(st.sampled_from([200, 400, 499, 503]), seconds)))
+def test_the_page_is_the_librarys(counted: list[tuple[int, float]]) -> None:
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client's own omission
+    wanted, metrics = CollectorRegistry(), Metrics()
+    requests = Counter("serving_requests", "Answered invocations, by status", ["status"], registry=wanted)
+    latency = Histogram(
+        "serving_request_seconds",
+        "Seconds from an invocation's head to its answer",
+        buckets=LATENCY_BUCKETS,
+        registry=wanted,
+    )
+    for status, took in counted:
+        requests.labels(str(status)).inc()
+        latency.observe(took)
+        metrics.request(status, took)
+    assert page(metrics).startswith(generate_latest(wanted))
 
 
 def test_requests_are_counted_by_status() -> None:
