@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from serving.backends import Model
 from serving.batch import ride_key
@@ -39,6 +39,7 @@ LONE_SECONDS = 0.010
 LOOKS = 16
 
 Outcome: TypeAlias = Outputs | ServingError
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +76,6 @@ class Dispatcher:
         self._model = model
         self._narrow: Model | None = None
         self._formation = Formation(lanes, max_rows)
-        self._max_rows = max_rows
         self._timeout = timeout
         self._runs = Runs(metrics)
         self._batcher: Batcher[Ticket] = Batcher(max_rows, max_waiting)
@@ -121,7 +121,7 @@ class Dispatcher:
         Raises OverloadedError when too many wait already.
         """
         shape = ride_key(inputs)
-        key = shape if self._max_rows > 1 else None
+        key = shape if self._batcher.max_rows > 1 else None
         entry = Entry(Ticket(inputs, shape, tell), row_count(inputs), key, monotonic() + self._timeout)
         self._batcher.submit(entry)
         self._open.add(entry)
@@ -129,13 +129,13 @@ class Dispatcher:
         self._soon()
         return entry
 
-    async def alone(self, measurement: Callable[[], float]) -> float:
+    async def alone(self, work: Callable[[], T]) -> T:
         """Run this in a lane while nothing else runs, and give what it returns; requests wait meanwhile."""
-        result: asyncio.Future[float] = self._loop.create_future()
+        result: asyncio.Future[T] = self._loop.create_future()
 
         def job() -> None:
             try:
-                told = partial(result.set_result, measurement())
+                told = partial(result.set_result, work())
             except Exception as error:  # noqa: BLE001 (whatever it is, the one who awaits it is told)
                 told = partial(result.set_exception, error)
             self._report(self._measured, result, told)
@@ -146,7 +146,6 @@ class Dispatcher:
 
     def join(self, max_rows: int) -> None:
         """Have requests that come from now on ride together, in batches of at most so many rows."""
-        self._max_rows = max_rows
         self._batcher.max_rows = max_rows
         self._formation = Formation(self._formation.lanes, max_rows)
 
@@ -173,7 +172,7 @@ class Dispatcher:
 
     def _look(self, seen: int, looks: int) -> None:
         """Let the batch leave if nobody has come since the last look, or enough have."""
-        if self._arrivals != seen and looks and 1 < self._max_rows > self._batcher.waiting:
+        if self._arrivals != seen and looks and 1 < self._batcher.max_rows > self._batcher.waiting:
             self._loop.call_soon(self._look, self._arrivals, looks - 1)
             return
         self._looking = False
@@ -192,7 +191,7 @@ class Dispatcher:
         waiting, running = self._batcher.waiting, self._lanes.running
         return self._formation.next(waiting, running, under_way=self._under_way, wide_runs=self._running_wide)
 
-    def _measured(self, result: "asyncio.Future[float]", told: Callable[[], None]) -> None:
+    def _measured(self, result: "asyncio.Future[Any]", told: Callable[[], None]) -> None:
         self._lanes.give_back_all()
         if not result.done():  # else nobody awaits it any more
             told()

@@ -6,15 +6,13 @@ that come meanwhile wait for one measured run at the most.
 
 from collections.abc import Callable
 from functools import partial
-from time import monotonic
 from typing import NamedTuple, TypeAlias
 
-from serving.backends import Divisible, Model, NotDivisibleError, Shrinkable
+from serving.backends import Divisible, Model, NotDivisibleError
 from serving.errors import ServingError
 from serving.formation import Formation, Scaling, best_rate, formation_of, smooth
 from serving.plans import Plan
 from serving.scaling import Alone, least, measure_narrow, measure_wide
-from serving.signature import Inputs
 from serving.warmup import FREE_SIZES, LONG_SECONDS, WarmUp, agree, free_size, synthesise
 
 # Sizes of free axes to measure with: a sentence's tokens rather than the fewest that run.
@@ -97,11 +95,5 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
     found = Division(wide, narrow, formation, reason)
     use(found)
     # Requests that came meanwhile have been run in batches that will not be wide any more.
-    alone(partial(_shrunk, wide, one))
+    alone(partial(wide.shrink, one))
     return found
-
-
-def _shrunk(model: Shrinkable, inputs: Inputs) -> float:
-    started = monotonic()
-    model.shrink(inputs)
-    return monotonic() - started

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import monotonic
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from serving.backends import Model
 from serving.formation import MARGIN
 from serving.signature import Inputs
 
-# Has something measured while nothing else runs, and gives what it returns.
-Alone: TypeAlias = Callable[[Callable[[], float]], float]
+T = TypeVar("T")
 # Synthetic inputs of so many rows.
 InputsOf: TypeAlias = Callable[[int], Inputs]
 
@@ -33,6 +32,14 @@ LONGEST_WIDE = 0.04
 LONGEST_NARROW = 0.08
 # Doublings without a gain after which there will be none: one may be a disturbance.
 IDLE_DOUBLINGS = 2
+
+
+class Alone(Protocol):
+    """Has something done while nothing else runs, and gives what it returns."""
+
+    def __call__(self, work: Callable[[], T], /) -> T:
+        """Wait for it."""
+        ...
 
 
 def measure_wide(model: Model, inputs: InputsOf, *, max_rows: int, alone: Alone) -> dict[int, float]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from serving.catalogue import FIRST_VERSION, Catalogue, Entry, Serving
 from serving.codecs import Format, Speaking, formats
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from serving.scripts.runner import Runner
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Of answers where nothing says which, as in AWS's containers.
 DEFAULT_ACCEPT = "application/json"
@@ -58,9 +60,9 @@ class Service:
             raise not_ready(self.lifecycle)
         return self._catalogue
 
-    async def alone(self, measurement: Callable[[], float]) -> float:
-        """Have this measured while the default model makes no run."""
-        return await self.catalogue().default.signature(None).dispatcher.alone(measurement)
+    async def alone(self, work: Callable[[], T]) -> T:
+        """Have this done, and give what it returns, while the default model makes no run."""
+        return await self.catalogue().default.signature(None).dispatcher.alone(work)
 
     def join(self, max_rows: int) -> None:
         """Have requests for the default model ride together, in batches of at most so many rows."""

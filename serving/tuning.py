@@ -10,6 +10,8 @@ Called from the loader's thread; the runs that are measured are made while no re
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from serving.allocator import give_back
 from serving.division import Division, divide
@@ -18,9 +20,11 @@ from serving.loader import Loaded
 from serving.mailbox import Mailbox
 from serving.mapped import let_go
 from serving.service import Service
-from serving.warmup import WarmUp, conclude
+from serving.warmup import conclude
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Tuning:
@@ -41,16 +45,10 @@ class Tuning:
         """Have requests ride together, if they may, where that has not been tried yet."""
         if self._loaded.warm_up.untried is None:
             return
-        found: list[WarmUp] = []
-
-        def trial() -> float:
-            found.append(conclude(self._loaded.model, self._loaded.warm_up))
-            return found[0].seconds
-
-        self._alone(trial)
-        log.info("tried %s", found[0].line)
-        self._mailbox.call(self._service.join, found[0].max_rows)
-        self._loaded = replace(self._loaded, warm_up=found[0])
+        found = self._alone(partial(conclude, self._loaded.model, self._loaded.warm_up))
+        log.info("tried %s", found.line)
+        self._mailbox.call(self._service.join, found.max_rows)
+        self._loaded = replace(self._loaded, warm_up=found)
 
     def divide(self) -> None:
         """Make as many runs at once as are best."""
@@ -59,9 +57,9 @@ class Tuning:
         log.info("lanes: %d: %s", division.formation.lanes, division.reason)
         self._use(division)
 
-    def _alone(self, measurement: Callable[[], float]) -> float:
-        """Have this measured while no request is run."""
-        return self._mailbox.run(self._service.alone(measurement)).result()
+    def _alone(self, work: Callable[[], T]) -> T:
+        """Have this done while no request is run."""
+        return self._mailbox.run(self._service.alone(work)).result()
 
     def _use(self, division: Division) -> None:
         """Have requests run so from now on."""

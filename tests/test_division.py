@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,8 @@ from serving.formation import Formation
 from serving.plans import Plan, make_plan
 from serving.preparation import look_around
 from serving.settings import Settings
-from serving.signature import Inputs, Outputs
+from serving.signature import Inputs, Outputs, row_count
 from serving.warmup import WarmUp
-
-
-def rows_of(inputs: Inputs) -> int:
-    return len(inputs["x"])
-
 
 WARM = WarmUp(max_rows=32, reason="", rows=(1, 2), seconds=0.0, first_seconds=0.01)
 
@@ -79,7 +75,7 @@ def divided() -> Callable[..., Division]:
     ) -> Division:
         disturbances = iter(disturbed)
 
-        def alone(measurement: Callable[[], float]) -> float:
+        def alone(measurement: Callable[[], Any]) -> Any:  # noqa: ANN401 (seconds, of which it makes its own)
             each = {model: wide, model.wide: wide, model.narrow: narrow}
             before = {one: len(one.asked) for one in each}
             measurement()
@@ -129,7 +125,7 @@ def test_narrow_runs_are_measured_twice(divided: Divided) -> None:
 def test_what_larger_runs_took_is_given_back_when_they_will_not_be_wide_any_more(divided: Divided) -> None:
     scaling, other = Dividing(), Dividing()
     divided(scaling)
-    assert [rows_of(inputs) for inputs in scaling.wide.shrunk] == [1]
+    assert [row_count(inputs) for inputs in scaling.wide.shrunk] == [1]
     divided(other, narrow=0.1)
     assert not other.wide.shrunk
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from threading import Barrier
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from serving import scaling
 from serving.scaling import measure_narrow, measure_wide
 from serving.signature import Inputs, Outputs
 
+T = TypeVar("T")
 PATIENCE = 10.0
 
 
@@ -74,7 +76,7 @@ def test_requests_are_run_between_those_that_take_long(monkeypatch: pytest.Monke
     slots: list[list[int]] = []
     clock = Clock(lambda rows: 0.010 + rows * 0.008, monkeypatch)
 
-    def alone(job: Callable[[], float]) -> float:
+    def alone(job: Callable[[], T]) -> T:
         before = len(clock.runs)
         seconds = job()
         slots.append(clock.runs[before:])
@@ -95,7 +97,7 @@ def test_a_size_is_measured_at_once() -> None:
     slots: list[int] = []
     model = Recorder(lambda inputs: {"y": inputs["x"]})
 
-    def alone(job: Callable[[], float]) -> float:
+    def alone(job: Callable[[], T]) -> T:
         before = len(model.asked)
         seconds = job()
         slots.append(len(model.asked) - before)

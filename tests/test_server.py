@@ -92,7 +92,7 @@ def test_fastapi_is_imported_when_a_request_needs_it(folder: Path) -> None:
 
 def test_the_port_is_bound_before_anything_slow_is_imported_and_sigterm_is_heard(folder: Path) -> None:
     with started(folder, "-c", SLOW_TO_IMPORT) as server:
-        server.until_it_listens()
+        until(server, server.listens)
         server.terminate()
         assert server.until_ended() == 0
         assert "listening" not in server.logs()

@@ -60,15 +60,6 @@ class Server(ABC):
             assert monotonic() < deadline, f"not ready after {seconds} s:\n{self.logs()}"
         return self
 
-    def until_it_listens(self) -> None:
-        """Wait until connections are taken, whether anything answers on them or not."""
-        deadline = monotonic() + READY_SECONDS
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), RETRY_SECONDS):
-                return
-            assert self.ended(RETRY_SECONDS) is None, f"the server ended while starting:\n{self.logs()}"
-            assert monotonic() < deadline, f"nothing listens after {READY_SECONDS} s:\n{self.logs()}"
-
     def until_it_answers(self) -> httpx.Response:
         """Wait until /ping answers anything; its answer."""
         deadline = monotonic() + READY_SECONDS
@@ -84,6 +75,12 @@ class Server(ABC):
             return self.client.get("/ping").status_code
         except httpx.TransportError:
             return 0
+
+    def listens(self) -> bool:
+        """Whether connections are taken, be there anything that answers on them or not."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            return True
+        return False
 
     def until_ended(self, seconds: float = STOP_SECONDS) -> int:
         """Wait for it to end by itself; its exit status."""
