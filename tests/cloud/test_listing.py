@@ -120,7 +120,11 @@ def test_folders_of_their_own_do_no_harm() -> None:
     assert examine(stream, SOURCE) == "onnx"
 
 
-@pytest.mark.parametrize("content", [b"", b"not an archive", archive("model.onnx").getvalue()[:-40]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not an archive", archive("model.onnx").getvalue()[:-40]],
+    ids=["nothing", "no archive", "cut off"],  # an archive holds the time, so its bytes are no name
+)
 def test_what_is_no_archive_or_a_part_of_one_is_refused(content: bytes) -> None:
     with pytest.raises(ArchiveError, match=r"cannot be read as \.tar\.gz.*pack DIR"):
         examine(io.BytesIO(content), SOURCE)
