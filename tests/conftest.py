@@ -72,18 +72,18 @@ def built_image(platform: str, variant: str) -> str:
         leave_out("no Docker engine answers: the built images were not tested")
     part = "" if variant == DEFAULT_VARIANT else f"-{variant}"
     name = f"{REPOSITORY}:{TAG}{part}-{platform}"
-    former = _of_image(name, "{{.Id}}")
+    former = of_image(name, "{{.Id}}")
     command = ["./buildx.sh", "--load", "--platform", f"linux/{platform}", "--tag", TAG, "--variant", variant]
     done = subprocess.run([*command, "--repository", REPOSITORY], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.fail(f"the image for {platform} was not built:\n{done.stdout}\n{done.stderr}", pytrace=False)
     # It may have lost its only name to the new one, and each is over a gigabyte. Without force: a container may use it.
-    if former and _of_image(former, "{{len .RepoTags}}") == "0":
+    if former and of_image(former, "{{len .RepoTags}}") == "0":
         subprocess.run(["docker", "image", "rm", former], capture_output=True, check=False)
     return name
 
 
-def _of_image(name: str, form: str) -> str:
+def of_image(name: str, form: str) -> str:
     """What the engine says of an image; empty where there is none of that name."""
     command = ["docker", "image", "inspect", "--format", form, name]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -22,7 +22,7 @@ def test_both_sessions_answer_as_the_model_does(target: Target, model_folder: Fo
     folder = model_folder(onnx_models.matmul, operator=operator)
     done = subprocess.run(
         [
-            *("docker", "run", "--rm", "--platform", f"linux/{target.platform}", "-e", f"QEMU_CPU={target.cpu}"),
+            *("docker", "run", "--rm", *target.emulation),
             *("--read-only", "--tmpfs", "/tmp", "-v", f"{folder}:{MODEL_DIR}:ro", "-v", f"{SCRIPT}:/divide.py:ro"),  # noqa: S108
             *("--entrypoint", "python3", target.image, "-P", "/divide.py"),
         ],

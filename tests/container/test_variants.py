@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from conftest import of_image
 from harness.bodies import document
 from harness.targets import ROOT, Image
 
 EXAMPLE = ROOT / "examples" / "digits"
+COMPRESSED = ROOT / "build" / "compressed"
 
 
 @pytest.mark.container
@@ -42,7 +44,7 @@ def test_the_onnx_variant_names_the_image_that_has_tensorflow(
 def test_what_an_image_weighs_is_found_once(image_of: Callable[[str, str], str]) -> None:
     """It is what gzip makes of it; the second time the answer is at hand, and not that of another image."""
     name = image_of("amd64", "onnx")
-    (kept,) = [path for path in (ROOT / "build" / "compressed").iterdir() if path.name == identity(name)]
+    kept = COMPRESSED / of_image(name, "{{.Id}}")
     saved = subprocess.run(["bash", "-c", 'docker save "$0" | gzip | wc -c', name], capture_output=True, check=True)
     assert int(kept.read_text()) == pytest.approx(int(saved.stdout), rel=0.01)
     kept.write_text("123456789")
@@ -54,17 +56,11 @@ def test_what_an_image_weighs_is_found_once(image_of: Callable[[str, str], str])
     assert int(weighed(name)) == pytest.approx(int(saved.stdout), rel=0.01)
 
 
-@pytest.mark.container
-def test_an_image_that_cannot_be_weighed_weighs_nothing(image_of: Callable[[str, str], str]) -> None:
-    command = 'docker() { [[ $1 == image ]] && echo sha256:none; }; . docker/image.sh; compressed_bytes "$0"'
-    done = subprocess.run(["bash", "-eo", "pipefail", "-c", command, image_of("amd64", "onnx")], cwd=ROOT, check=False)
+def test_an_image_that_cannot_be_weighed_weighs_nothing() -> None:
+    command = "docker() { [[ $1 == image ]] && echo sha256:none; }; . docker/image.sh; compressed_bytes any"
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, check=False)
     assert done.returncode != 0
-    assert not list((ROOT / "build" / "compressed").glob("sha256:none*"))
-
-
-def identity(name: str) -> str:
-    command = ["docker", "image", "inspect", "--format", "{{.Id}}", name]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert not list(COMPRESSED.glob("sha256:none*"))
 
 
 def weighed(name: str) -> str:
