@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving.filling import Filling
+from serving.room import LARGE_BODY_BYTES
 
 if TYPE_CHECKING:
     from serving.express import Express, Ride
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 END_OF_HEAD = b"\r\n\r\n"
-# To join pieces of less costs no more than to change protocols twice.
-LARGE_BODY_BYTES = 128 * 1024
 # A head that is longer goes the general way; SageMaker's are of some hundred bytes.
 MOST_HEAD_BYTES = 4096
 
@@ -69,12 +68,19 @@ class Connection(HttpToolsProtocol):
         self._ride: Ride | None = None  # a request on the fast way
         self._missing = 0  # bytes of its body that have not come; when all have, its answer is owed
         self._pieces: list[bytes] = []
+        self._filling: Filling | None = None  # a large body's, while it is being received
+        self._sending: Ride | None = None  # the one whose answer is not all sent
+        self._unwanted = 0  # bytes to come of a body that has its answer already
         self._ahead = b""  # what came before that answer was written
         self._last = False  # close after it
         self._idle_since = 0.0  # the loop's time when the last answer was written
 
     def data_received(self, data: bytes) -> None:
         """Take what the socket has."""
+        if self._unwanted:
+            data = self._drop(data)
+        if not data:
+            return
         if self._missing and self._ride is not None:
             self._add(self._ride, data)
         elif self._ride is not None or self._ahead:
@@ -99,8 +105,14 @@ class Connection(HttpToolsProtocol):
         if self._ride is not None:
             self._ride.leave()
             self._ride = None
-        self._pieces, self._ahead = [], b""
+        self._let_go()
+        self._pieces, self._ahead, self._filling = [], b"", None
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        """The system has taken what was to be sent."""
+        super().resume_writing()
+        self._let_go()
 
     def shutdown(self) -> None:
         """The server stops: finish what is owed, close else."""
@@ -123,21 +135,30 @@ class Connection(HttpToolsProtocol):
         self._ride = express.ride(invocation, self._respond)
         start = end + len(END_OF_HEAD)
         if self._missing - (len(data) - start) >= LARGE_BODY_BYTES:
-            self._fill(self._ride, memoryview(data)[start:])
+            self._reserve(self._ride, memoryview(data)[start:])
         else:
             self._add(self._ride, data[start:])
         return True
 
-    def _fill(self, ride: "Ride", received: memoryview) -> None:
+    def _reserve(self, ride: "Ride", received: memoryview) -> None:
+        """Have the rest of a large body received once there is room for it, and nothing until then."""
+        size = self._missing
+        self._missing -= len(received)
+        self.flow.pause_reading()
+        ride.reserve(size, lambda: self._fill(ride, size, received))
+
+    def _fill(self, ride: "Ride", size: int, received: memoryview) -> None:
         """Have the rest of a large body received in place."""
-        body = bytearray(self._missing)
+        body = bytearray(size)
         body[: len(received)] = received
 
         def done(whole: bytes) -> None:
-            self._missing = 0
+            self._missing, self._filling = 0, None
             ride.start(whole)
 
-        Filling(self.transport, self, body, len(received), done).begin()
+        self.flow.resume_reading()
+        self._filling = Filling(self.transport, self, body, len(received), done)
+        self._filling.begin()
 
     def _add(self, ride: "Ride", data: bytes) -> None:
         """More of the body; once it is whole it is joined, once, and run."""
@@ -158,13 +179,36 @@ class Connection(HttpToolsProtocol):
         if len(self._ahead) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
 
+    def _let_go(self) -> None:
+        ride, self._sending = self._sending, None
+        if ride:
+            ride.let_go()
+
+    def _give_up(self) -> None:
+        """The answer came before the body was whole: what is still to come of it is dropped."""
+        self._unwanted, self._missing = self._filling.stop() if self._filling else self._missing, 0
+        self._filling = None
+        self.flow.resume_reading()
+
+    def _drop(self, data: bytes) -> bytes:
+        """What is not of the body that is dropped."""
+        dropped = min(self._unwanted, len(data))
+        self._unwanted -= dropped
+        return data[dropped:]
+
     def _respond(self, answer: "Answer") -> None:
         """Write the answer, and go on with what came meanwhile."""
         assert self._ride is not None  # it is the one that calls  # noqa: S101
         last = self._last or self._ride.is_last
-        self._ride = None
+        self._sending, self._ride = self._ride, None
         self.server_state.total_requests += 1
         self.transport.write(self._written(answer, last=last))
+        if self.flow.write_paused:
+            self._sending.hold(self.transport.abort)
+        else:
+            self._let_go()
+        if self._missing:
+            self._give_up()
         if last:
             self.transport.close()
         elif self._ahead:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from serving.errors import EmptyBodyError, PayloadTooLargeError, ServingError, UnsupportedMediaTypeError, quoted
+from serving.body import Body
+from serving.errors import EmptyBodyError, ServingError, UnsupportedMediaTypeError, quoted
 from serving.invocations import Asked, Invocation
 from serving.metrics import CLIENT_CLOSED
 from serving.rendering import render
@@ -48,25 +49,46 @@ class Endpoint:
         """Answer one request."""
         started = monotonic()
         status = CLIENT_CLOSED
+        # What a script asks the model is part of an invocation, which has its place and is counted.
+        is_part = self._service.script is not None and not self._to_script
         try:
-            response = await self._answer(Request(scope, receive))
-            if self._service.lifecycle.is_stopping:
-                # The caller's next request belongs to another server.
-                response.headers["connection"] = "close"
-            await response(scope, receive, send)
-            status = response.status_code
+            with Body(Request(scope, receive), self._service.settings, None if is_part else self._service.room) as body:
+                response = await self._answer(body)
+                if self._service.lifecycle.is_stopping:
+                    # The caller's next request belongs to another server.
+                    response.headers["connection"] = "close"
+                await response(scope, receive, self._until_taken(send) if body.has_place else send)
+                status = response.status_code
         except ClientDisconnect:
             log.info("the client left before its answer")
         finally:
-            # What a script asks the model is part of an invocation, which is counted already.
-            if self._to_script or self._service.script is None:
+            if not is_part:
                 self._service.metrics.request(status, monotonic() - started)
 
-    async def _answer(self, request: Request) -> Response:
+    def _until_taken(self, send: Send) -> Send:
+        """Sends likewise, and returns when the system has taken all, for which uvicorn waits before a further message.
+
+        Raises ClientDisconnect after the time limit.
+        """
+
+        async def in_two(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            try:
+                async with asyncio.timeout(self._service.settings.timeout):
+                    await send({"type": "http.response.body", "body": b""})
+            except TimeoutError:
+                raise ClientDisconnect from None
+
+        return in_two
+
+    async def _answer(self, body: Body) -> Response:
         try:
             if self._to_script and self._service.script is not None:
-                return await self._service.script.answer(request)
-            return await self._invoke(request)
+                return await self._service.script.answer(body)
+            return await self._invoke(body)
         except ServingError as error:
             return render(error)
         except ClientDisconnect:
@@ -75,58 +97,18 @@ class Endpoint:
             log.exception("an invocation failed unexpectedly")
             return render(ServingError())
 
-    async def _invoke(self, request: Request) -> Response:
-        invocation = Invocation(self._service, self._read_head(request))
-        try:
-            body = await _body(request, self._service.settings.max_payload_bytes)
-        except EmptyBodyError:
-            if not self._service.empty_is_nothing:
-                raise
+    async def _invoke(self, body: Body) -> Response:
+        invocation = Invocation(self._service, self._read_head(body.request))
+        encoding = body.request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding != "identity":
+            raise UnsupportedMediaTypeError(f"Content-Encoding: expected none, got {quoted(encoding)}")
+        data = await body.read()
+        if data:
+            answer = await unless_gone(body.request, invocation.run(data))
+            return Response(answer.body, media_type=answer.media_type)
+        if self._service.empty_is_nothing:
             return Response(status_code=HTTPStatus.NO_CONTENT)
-        answer = await unless_gone(request, invocation.run(body))
-        return Response(answer.body, media_type=answer.media_type)
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The body of a request to the model itself.
-
-    Raises:
-        PayloadTooLargeError, EmptyBodyError, UnsupportedMediaTypeError: the body is not one to read.
-        ClientDisconnect: the caller left.
-    """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        raise UnsupportedMediaTypeError(f"Content-Encoding: expected none, got {quoted(encoding)}")
-    body = await body_of(request, limit)
-    if not body:
         raise EmptyBodyError
-    return body
-
-
-async def body_of(request: Request, limit: int) -> bytes:
-    """A request's body, refused by its stated length before it is read, by its real one while it is.
-
-    Raises:
-        PayloadTooLargeError: it has more bytes than the limit.
-        ClientDisconnect: the caller left.
-    """
-    stated = request.headers.get("content-length", "")
-    if stated.isdigit():
-        _check_size(int(stated), limit)
-    chunks = []
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        _check_size(received, limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _check_size(size: int, limit: int) -> None:
-    if size > limit:
-        raise PayloadTooLargeError(
-            f"expected a body of at most {limit} bytes (SERVING_MAX_PAYLOAD_MB), got {size} or more"
-        )
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

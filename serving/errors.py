@@ -225,6 +225,13 @@ class PayloadTooLargeError(ServingError):
     code = "payload_too_large"
 
 
+class BodyTimeoutError(ServingError):
+    """A large body that was not all there in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "body_timeout"
+
+
 class ArrayTooLargeError(ServingError):
     """A file header in the body claims an array over the limit, whatever the body's own size."""
 

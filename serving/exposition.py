@@ -43,7 +43,9 @@ class _Families(Collector):
         yield _histogram("serving_batch_rows", "Rows of each run of the model", metrics.batch_rows)
         yield _histogram("serving_batch_seconds", "Seconds of each run of the model", metrics.batch_seconds)
         yield GaugeMetricFamily("serving_lanes", "Runs of the default model that may be made at once", metrics.lanes)
-        yield GaugeMetricFamily("serving_waiting_requests", "Requests waiting for a lane", metrics.waiting)
+        yield GaugeMetricFamily(
+            "serving_waiting_requests", "Requests waiting for a lane, or for room to be read", metrics.waiting
+        )
         yield GaugeMetricFamily(
             "serving_script_waiting_requests", "Requests waiting for the archive's script", metrics.script_waiting
         )

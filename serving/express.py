@@ -9,13 +9,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from serving.dispatcher import Outcome
-from serving.errors import ERROR_TYPE, ServingError
+from serving.errors import ERROR_TYPE, OverloadedError, ServingError
 from serving.heads import Head, read
 from serving.invocations import OFFLOAD_BYTES, Answer, Begun, Invocation, size_of
 from serving.metrics import CLIENT_CLOSED
 from serving.service import Service
+
+if TYPE_CHECKING:
+    from serving.room import Place
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +33,10 @@ Respond = Callable[[Answer], None]
 class Ride:
     """One request on the fast way, from its head to its answer.
 
-    `respond` is called once, after `start`, unless `leave` was called before.
+    `respond` is called once, after `start` or `reserve`, unless `leave` was called before; `let_go` is owed to it then.
     """
 
-    __slots__ = ("_has_left", "_invocation", "_respond", "_service", "_started", "_stop")
+    __slots__ = ("_alarm", "_has_left", "_invocation", "_place", "_respond", "_service", "_started", "_stop")
 
     def __init__(self, service: Service, invocation: Invocation, respond: Respond) -> None:
         self._service = service
@@ -42,14 +46,36 @@ class Ride:
         # It leads back to this ride: dropped with the answer, or the arrays would stay until the collector comes by.
         self._stop: Callable[[], object] | None = None
         self._has_left = False
+        self._place: Place | None = None  # a large body's
+        self._alarm: asyncio.TimerHandle | None = None  # until it is whole, and until its answer is sent
 
     @property
     def is_last(self) -> bool:
         """Whether the caller's next request belongs to another server."""
         return self._service.lifecycle.is_stopping
 
+    def reserve(self, size: int, begin: Callable[[], None]) -> None:
+        """Have `begin` called, perhaps at once, when there is room for a body of so many bytes.
+
+        Where there is none in time, or it is not whole in time from then on, the answer says so.
+        """
+
+        def given() -> None:
+            self._watch(place)
+            begin()
+
+        try:
+            place = self._place = self._service.room.ask(size, given)
+        except OverloadedError as error:
+            self._fail(error)
+            return
+        self._watch(place)
+        if place.is_given:
+            begin()
+
     def start(self, body: bytes) -> None:
         """Run the request now that its body is whole."""
+        self._silence()
         if self._invocation.is_long(body):
             self._follow(asyncio.get_running_loop().create_task(self._invocation.run(body)))
             return
@@ -65,9 +91,11 @@ class Ride:
     def leave(self) -> None:
         """The client is gone: drop the request if it has not been run."""
         self._has_left = True
+        self._silence()
         stop, self._stop = self._stop, None
         if stop:
             stop()
+        self.let_go()
         log.info("the client left before its answer")
         self._service.metrics.request(CLIENT_CLOSED, monotonic() - self._started)
 
@@ -107,9 +135,33 @@ class Ride:
         self._answer(Answer(error.document, ERROR_TYPE, error.status))
 
     def _answer(self, answer: Answer) -> None:
+        self._silence()
         self._stop = None
         self._service.metrics.request(answer.status, monotonic() - self._started)
         self._respond(answer)
+
+    def hold(self, abort: Callable[[], None]) -> None:
+        """Its answer is not all sent, and so not out of hand: to be called off if that takes too long."""
+        if self._place:
+            self._alarm = asyncio.get_running_loop().call_later(self._service.settings.timeout, abort)
+
+    def let_go(self) -> None:
+        """Its answer is sent: what it took is free."""
+        self._silence()
+        place, self._place = self._place, None
+        if place:
+            self._service.room.leave(place)
+
+    def _watch(self, place: "Place") -> None:
+        self._silence()
+        timeout = self._service.settings.timeout
+        late = place.patience(timeout)
+        self._alarm = asyncio.get_running_loop().call_later(late, lambda: self._fail(place.late(timeout)))
+
+    def _silence(self) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
 
 
 class Express:

@@ -37,6 +37,11 @@ class Filling(asyncio.BufferedProtocol):
         """Take the protocol's place."""
         self._change_to(self)
 
+    def stop(self) -> int:
+        """Give it back before the body is whole; how many bytes have not come."""
+        self._change_to(self._protocol)
+        return len(self._rest)
+
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes belong: never beyond the body, so that a later message is not touched."""
         del sizehint

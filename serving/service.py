@@ -12,10 +12,12 @@ from serving.discovery import FoundModel
 from serving.dispatcher import Dispatcher
 from serving.lifecycle import Lifecycle
 from serving.loader import Loaded, Warmed
+from serving.memory import available
 from serving.metrics import Metrics
 from serving.offload import Offload
 from serving.ping import not_ready
-from serving.settings import Settings
+from serving.room import UNLIMITED, Room, room_for
+from serving.settings import MEGABYTE, Settings
 from serving.signature import Signature
 
 if TYPE_CHECKING:
@@ -44,7 +46,10 @@ class Service:
         self.script: Runner | None = None
         """What answers invocations where the archive has a script."""
         self._catalogue: Catalogue | None = None
+        self.room = Room(UNLIMITED, settings.max_queue)
+        """What large bodies may take together."""
         lifecycle.listen(self.metrics.enter)
+        self.metrics.queue(lambda: self.room.waiting)
 
     @property
     def signature(self) -> Signature | None:
@@ -73,8 +78,15 @@ class Service:
         self.catalogue().default.signature(None).dispatcher.divide(*division[:3])
         self.metrics.lanes = division.formation.lanes
 
+    def make_room(self) -> None:
+        """Settle how much large bodies may take, now that what is to be loaded is."""
+        self.room.size = room_for(self.settings.max_bodies_bytes, available())
+        if self.room.size < UNLIMITED:
+            log.info("large bodies are read while they take no more than %d MB together", self.room.size // MEGABYTE)
+
     def put_in_service(self, loaded: Loaded) -> None:
         """Take requests for these models from now on."""
+        self.make_room()
         first = Warmed(loaded.prepared.found, loaded.model, loaded.warm_up)
         together = groupby((first, *loaded.others), key=lambda warmed: warmed.found)
         plan, trial = loaded.prepared.plan, loaded.prepared.trial

@@ -170,6 +170,13 @@ class Settings:
     max_queue: int = _setting(
         DEFAULT_MAX_QUEUE, _number(1, 1_000_000), "most requests that wait; more get 503", "SERVING_MAX_QUEUE"
     )
+    max_bodies_mb: float = _setting(
+        0,
+        _number(0, 1_048_576, float),
+        "what large request bodies (from 128 kB on) may take together, in MB of 2^20 bytes; further ones are not read "
+        "until there is room; 0 is a sixteenth of the memory that is left once the model is loaded",
+        "SERVING_MAX_BODIES_MB",
+    )
     script_workers: int = _setting(
         0,
         _number(0, 256),
@@ -232,6 +239,11 @@ class Settings:
     def max_payload_bytes(self) -> int:
         """The largest request body, in bytes."""
         return int(self.max_payload_mb * MEGABYTE)
+
+    @property
+    def max_bodies_bytes(self) -> int:
+        """What large bodies may take together, in bytes; 0 where the memory decides."""
+        return int(self.max_bodies_mb * MEGABYTE)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import uvloop
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -19,27 +20,45 @@ REQUEST = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi
 
 
 class Rides:
-    """The fast way with answers that come when a test says so; without `hold`, at once and as the body was."""
+    """The fast way with answers that come when a test says so; unless it `waits`, at once and as the body was."""
 
     def __init__(self) -> None:
-        self.hold = False
+        self.waits = False
         self.is_last = False
         self.bodies: list[bytes] = []
         self.left = asyncio.Event()
         self.started = asyncio.Event()
+        self.asked = asyncio.Event()
+        self.has_room = False
+        self.held = asyncio.Event()
+        self.gone = asyncio.Event()
 
     def find(self, head: bytes) -> tuple[int, Any] | None:
-        return (2, None) if head.startswith(b"POST") else None
+        length = int(head.rpartition(b":")[2])
+        return (length, None) if head.startswith(b"POST") else None
 
     def ride(self, invocation: object, respond: Callable[[Answer], None]) -> "Rides":
         del invocation
         self.respond = respond
         return self
 
+    def reserve(self, size: int, begin: Callable[[], None]) -> None:
+        self.size, self.begin = size, begin
+        self.asked.set()
+        if self.has_room:
+            begin()
+
+    def hold(self, abort: Callable[[], None]) -> None:
+        self.abort = abort
+        self.held.set()
+
+    def let_go(self) -> None:
+        self.gone.set()
+
     def start(self, body: bytes) -> None:
         self.bodies.append(body)
         self.started.set()
-        if not self.hold:
+        if not self.waits:
             self.respond(Answer(body, "text/plain"))
 
     def leave(self) -> None:
@@ -102,7 +121,7 @@ def test_a_connection_with_an_answer_owed_is_not_idle() -> None:
         async with connected(rides) as (_, (reader, writer)):
             writer.write(REQUEST)
             await answer(reader)
-            rides.hold = True
+            rides.waits = True
             rides.started.clear()
             writer.write(REQUEST)
             await rides.started.wait()
@@ -118,7 +137,7 @@ def test_a_connection_with_an_answer_owed_is_not_idle() -> None:
 def test_a_stop_waits_for_the_answer_that_is_owed(by: str) -> None:
     async def scenario() -> None:
         rides = Rides()
-        rides.hold = True
+        rides.waits = True
         async with connected(rides) as (state, (reader, writer)):
             writer.write(REQUEST)
             await rides.started.wait()
@@ -151,7 +170,7 @@ def test_an_idle_connection_is_closed_at_a_stop() -> None:
 def test_the_ride_of_a_client_that_leaves_is_told() -> None:
     async def scenario() -> None:
         rides = Rides()
-        rides.hold = True
+        rides.waits = True
         async with connected(rides) as (state, (_, writer)):
             writer.write(REQUEST)
             await rides.started.wait()
@@ -165,7 +184,7 @@ def test_the_ride_of_a_client_that_leaves_is_told() -> None:
 def test_many_bytes_ahead_stop_the_reading_until_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         rides = Rides()
-        rides.hold = True
+        rides.waits = True
         many = 3000
         async with connected(rides) as (state, (reader, writer)):
             writer.write(REQUEST)
@@ -176,10 +195,120 @@ def test_many_bytes_ahead_stop_the_reading_until_their_turn(monkeypatch: pytest.
             monkeypatch.setattr(connection.transport, "resume_reading", lambda: None)
             writer.write(REQUEST * (many - 1))
             await paused.wait()
-            rides.hold = False
+            rides.waits = False
             rides.respond(Answer(b"hi", "text/plain"))
             for _ in range(many):
                 await answer(reader)
             assert set(rides.bodies) == {b"hi"}
 
     asyncio.run(scenario())
+
+
+BODY = b"".join(b"%8d" % number for number in range(100_000))
+LARGE = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+REFUSED = Answer(b"no", "text/plain", 503)
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def runner(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 (asyncio.Runner, closed at the end)
+    with asyncio.Runner(loop_factory=request.param) as made:
+        yield made
+
+
+@pytest.mark.parametrize("first", [0, 1000, 300_000])
+def test_a_large_body_is_read_once_there_is_room_for_it(runner: asyncio.Runner, first: int) -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        rides.waits = True
+        async with connected(rides) as (_, (reader, writer)):
+            writer.write(LARGE + BODY[:first])
+            await rides.asked.wait()
+            assert rides.size == len(BODY)
+            writer.write(BODY[first:] + REQUEST)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(rides.started.wait(), IDLE_SECONDS)
+            rides.begin()
+            await rides.started.wait()
+            assert rides.bodies == [BODY]
+            rides.waits = False
+            rides.respond(Answer(b"ok", "text/plain"))
+            assert (await answer(reader)).endswith(b"ok")
+            assert (await answer(reader)).endswith(b"hi")
+
+    runner.run(scenario())
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_what_comes_of_a_body_that_has_its_answer_is_dropped(runner: asyncio.Runner, has_room: bool) -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        rides.has_room = has_room
+        async with connected(rides) as (_, (reader, writer)):
+            for end in (1000, len(BODY) - 1000):
+                rides.asked.clear()
+                writer.write(LARGE + BODY[:end])
+                await rides.asked.wait()
+                rides.respond(REFUSED)
+                assert (await answer(reader)).startswith(b"HTTP/1.1 503 ")
+                # The rest of it looks like a request, and is none.
+                writer.write(REQUEST[: len(BODY) - end] + BODY[end + len(REQUEST) :])
+                writer.write(REQUEST)
+                assert (await answer(reader)).endswith(b"hi")
+            assert rides.bodies == [b"hi", b"hi"]
+
+    runner.run(scenario())
+
+
+def test_a_client_that_leaves_while_it_waits_is_noticed_in_its_turn(runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        async with connected(rides) as (state, (_, writer)):
+            writer.write(LARGE)
+            await rides.asked.wait()
+            writer.close()
+            await writer.wait_closed()
+            rides.begin()
+            await rides.left.wait()
+            assert not state.connections
+
+    runner.run(scenario())
+
+
+def test_an_answer_is_out_of_hand_when_it_is_taken(runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        async with connected(rides) as (_, (reader, writer)):
+            writer.write(REQUEST)
+            await answer(reader)
+            await rides.gone.wait()
+            assert not rides.held.is_set()
+            rides.gone.clear()
+            rides.started.clear()
+            rides.waits = True
+            writer.write(REQUEST)
+            await rides.started.wait()
+            large = b"a" * 20_000_000
+            rides.respond(Answer(large, "text/plain"))
+            await rides.held.wait()
+            assert not rides.gone.is_set()
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(len(large)) == large
+            await rides.gone.wait()
+
+    runner.run(scenario())
+
+
+def test_an_answer_that_is_never_taken_is_out_of_hand_when_it_is_given_up(runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        rides.waits = True
+        async with connected(rides) as (state, (_, writer)):
+            writer.write(REQUEST)
+            await rides.started.wait()
+            rides.respond(Answer(b"a" * 20_000_000, "text/plain"))
+            await rides.held.wait()
+            rides.abort()
+            await rides.gone.wait()
+            assert not state.connections
+
+    runner.run(scenario())

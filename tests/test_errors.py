@@ -37,6 +37,7 @@ RELEASED = {
     "not_ready": 503,
     "object_npy": 400,
     "overloaded": 503,
+    "body_timeout": 408,
     "payload_too_large": 413,
     "ragged_array": 400,
     "truncated_npy": 400,

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import weakref
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,8 +17,9 @@ from serving.express import Ride
 from serving.invocations import Answer
 from serving.lifecycle import Lifecycle
 from serving.metrics import Metrics
+from serving.room import COMING
 from serving.service import Service
-from serving.settings import Settings
+from serving.settings import MEGABYTE, Settings
 
 
 class Ready:
@@ -95,3 +97,82 @@ def test_the_arrays_of_a_request_go_without_the_collector(leaves: bool) -> None:
         on_a_loop(test)
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("is_free", "status", "code"), [(True, 408, "body_timeout"), (False, 503, "overloaded")])
+def test_a_body_that_is_not_whole_in_time_has_its_answer(is_free: bool, status: int, code: str) -> None:
+    async def test() -> None:
+        service = Service(Settings(timeout=0.1, max_bodies_mb=1), Lifecycle())
+        service.make_room()
+        room = service.room
+        other = None if is_free else room.ask(room.size, lambda: None)
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        began: list[str] = []
+        ride = Ride(service, cast("Any", Ready()), answered.set_result)
+        ride.reserve(MEGABYTE, lambda: began.append("now"))
+        answer = await answered
+        assert (answer.status, json.loads(answer.body)["code"]) == (status, code)
+        ride.let_go()
+        assert began == ["now"] * is_free
+        assert room.waiting == 0
+        assert service.metrics.requests == {status: 1}
+        if other:
+            room.leave(other)
+        assert room.ask(room.size, lambda: None).is_given
+
+    on_a_loop(test)
+
+
+def test_a_place_is_kept_until_the_answer_is_sent() -> None:
+    async def test() -> None:
+        service = Service(Settings(timeout=0.1, max_bodies_mb=1), Lifecycle())
+        service.make_room()
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        aborted = asyncio.Event()
+        ride = Ride(service, cast("Any", Ready()), answered.set_result)
+        ride.reserve(MEGABYTE, lambda: ride.start(b"body"))
+        next_ride = service.room.ask(MEGABYTE, lambda: None)
+        assert (await answered).body == b"bo"
+        ride.hold(aborted.set)
+        assert not next_ride.is_given
+        await aborted.wait()
+        ride.let_go()
+        assert next_ride.is_given
+
+    on_a_loop(test)
+
+
+def test_too_many_that_wait_for_room_are_refused_at_once() -> None:
+    async def test() -> None:
+        service = Service(Settings(max_bodies_mb=1, max_queue=1), Lifecycle())
+        service.make_room()
+        answers: list[Answer] = []
+        rides = [Ride(service, cast("Any", Ready()), answers.append) for _ in range(3)]
+        for ride in rides:
+            ride.reserve(MEGABYTE, lambda: None)
+        assert [answer.status for answer in answers] == [503]
+        assert service.metrics.waiting == 1
+        for ride in rides[:2]:
+            ride.leave()
+        assert service.metrics.waiting == 0
+        assert service.room.ask(MEGABYTE, lambda: None).is_given
+
+    on_a_loop(test)
+
+
+def test_one_that_has_waited_long_has_all_the_time_to_come() -> None:
+    async def test() -> None:
+        service = Service(Settings(timeout=1.0, max_bodies_mb=1), Lifecycle())
+        service.make_room()
+        loop = asyncio.get_running_loop()
+        other = service.room.ask(MEGABYTE, lambda: None)
+        answered: asyncio.Future[Answer] = loop.create_future()
+        began: asyncio.Future[float] = loop.create_future()
+        Ride(service, cast("Any", Ready()), answered.set_result).reserve(
+            MEGABYTE, lambda: began.set_result(loop.time())
+        )
+        loop.call_later(0.8, service.room.leave, other)
+        assert (await answered).status == 408
+        assert loop.time() - await began >= COMING
+
+    on_a_loop(test)

@@ -47,6 +47,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("SERVING_BATCH", "0", "batch", False),
         ("SERVING_MAX_BATCH", "1", "max_batch", 1),
         ("SERVING_MAX_QUEUE", "1000000", "max_queue", 10**6),
+        ("SERVING_MAX_BODIES_MB", "0.5", "max_bodies_mb", 0.5),
         ("SERVING_ALLOW_PICKLE", "false", "allow_pickle", False),
         ("SERVING_SKOPS_TRUSTED", "a.B, c.D,", "skops_trusted", ("a.B", "c.D")),
         ("SERVING_SKLEARN_METHOD", "predict_proba", "sklearn_method", "predict_proba"),

@@ -44,6 +44,7 @@ ANY = -1
 
 # Of simdjson's buffers: float64 and int64.
 Kind: TypeAlias = Literal["d", "i"]
+DTYPES: dict[Kind, type[np.generic]] = {"d": np.float64, "i": np.int64}
 
 
 class Numbers(NamedTuple):
@@ -74,7 +75,7 @@ def read(body: bytes) -> Numbers | None:
     if shape is None:
         return None
     kind: Kind = "d" if _has_fractions(body, start) else "i"
-    values = _values(body, key, kind) if len(body) < IN_PIECES else _values_of_pieces(body, start, len(shape), kind)
+    values = _values(body, key, kind) if len(body) < IN_PIECES else _values_of_pieces(body, start, shape, kind)
     # An empty list and one of a single number have the same structure.
     if values is None or not values.size or (shape[-1] != ANY and values.size != prod(shape)):
         return None
@@ -137,14 +138,21 @@ def _shape(structure: bytes) -> tuple[int, ...] | None:
     return tuple(reversed(sizes)) if block == structure and sizes else None
 
 
-def _values_of_pieces(body: bytes, start: int, axes: int, kind: Kind) -> Array | None:
-    found: list[Array] = []
-    for piece in pieces(body, start, body.rfind(b"]") + 1, axes):
+def _values_of_pieces(body: bytes, start: int, shape: tuple[int, ...], kind: Kind) -> Array | None:
+    """The same, piece by piece."""
+    end = body.rfind(b"]") + 1
+    # Kept apart until the last has come they would be there twice. Of one list it is not known how many they are, but
+    # each has a comma; memory that is not written to is not taken.
+    most = prod(shape) if shape[-1] != ANY else (end - start) // 2
+    whole = np.empty(most, DTYPES[kind])
+    filled = 0
+    for piece in pieces(body, start, end, len(shape)):
         values = _values(piece, "", kind)
-        if values is None:
+        if values is None or filled + values.size > whole.size:
             return None
-        found.append(values)
-    return np.concatenate(found)
+        whole[filled : filled + values.size] = values
+        filled += values.size
+    return whole[:filled]
 
 
 def _values(body: bytes, key: str, kind: Kind) -> Array | None:
@@ -155,4 +163,4 @@ def _values(body: bytes, key: str, kind: Kind) -> Array | None:
         buffer = nest.as_buffer(of_type=kind)  # type: ignore[union-attr]  # an array, by its first bracket
     except (ValueError, TypeError, RuntimeError, OverflowError):
         return None
-    return np.frombuffer(buffer, np.float64 if kind == "d" else np.int64)
+    return np.frombuffer(buffer, DTYPES[kind])

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from starlette.requests import Request
 from starlette.responses import Response
 
+from serving.body import Body
 from serving.budget import Budget
 from serving.discovery import DEFAULT_NAME
-from serving.endpoint import body_of, unless_gone
+from serving.endpoint import unless_gone
 from serving.errors import (
     NotAcceptableError,
     NotReadyError,
@@ -92,13 +92,13 @@ class Runner:
         await self._pool.open()
         log.info("the script is loaded")
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, body: Body) -> Response:
         """Have the script answer a request. Raises ServingError and ClientDisconnect."""
-        settings = self._service.settings
+        settings, request = self._service.settings, body.request
         default = self._model_name()
         attributes = request.headers.get(HEADER)
         selection = of_attributes(attributes or "")
-        body = await body_of(request, settings.max_payload_bytes)
+        data = await body.read()
         version = selection.version
         path = path_of(quote(selection.model or default, safe=""), version, selection.method)
         # `ContentType` is what some of AWS's services send, and AWS's containers read.
@@ -114,7 +114,7 @@ class Runner:
             "timeout": settings.timeout,
             "headers": dict(request.headers),
         }
-        answered = await unless_gone(request, self._pool.run(Frame(head, body)))
+        answered = await unless_gone(request, self._pool.run(Frame(head, data)))
         if "error" in answered.head:
             return _refusal(answered.head["status"], answered.head["error"])
         # Given as a header, for as a media type it would get a charset that the script has not stated.

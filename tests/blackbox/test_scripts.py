@@ -65,7 +65,10 @@ def handler(data, context):
         Path(rest + ".reached").write_text("")
         Path(rest).read_text()  # a named pipe: until somebody writes to it
         order = "7"
-    rows = [[float(order), 0, 0]]
+    times = 1
+    if order == "many":
+        order, times = rest.split()[0], 100_000
+    rows = [[float(order), 0, 0]] * times
     answer = requests.post(context.rest_uri, data=json.dumps({"instances": rows}))
     answer.raise_for_status()
     return str(answer.json()["predictions"][0][0]), "text/x-number; of=" + (context.custom_attributes or "none")
@@ -327,6 +330,14 @@ def test_more_than_may_wait_are_refused(folder: Path, start: Start, tmp_path: Pa
         assert refusal(server.post(b"3")) == (503, "overloaded")
         (tmp_path / "gate").write_text("open")
         assert (first.result().text, second.result().text) == ("7.0", "2.0")
+
+
+def test_what_a_script_asks_does_not_wait_for_the_room_that_its_request_has(folder: Path, start: Start) -> None:
+    # Of each, and of what the script makes of it, only one has room at a time.
+    server = start(folder, SERVING_MAX_BODIES_MB="1").until_ready()
+    bodies = [b"many %d " % number + b" " * 900_000 for number in range(6)]
+    answers = at_once(server.post, bodies, len(bodies))
+    assert [answer.text for answer in answers] == [f"{number}.0" for number in range(6)]
 
 
 def test_sigterm_lets_a_script_finish_even_what_it_has_still_to_ask(folder: Path, start: Start, tmp_path: Path) -> None:

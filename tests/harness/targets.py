@@ -81,6 +81,13 @@ class Image(Target):
         self.has_arm_bf16 = cpu == "neoverse-v1"
         processor = ["-e", f"QEMU_CPU={EMULATED.get(cpu, cpu)}"] if cpu else []
         self.emulation = ["--platform", f"linux/{platform}", *processor]
+        self._memory: Sequence[str] = ()
+
+    def with_memory(self, size: str) -> "Image":
+        """The same in containers that are killed when they take more, in Docker's words: `700m`."""
+        limited = Image(self.image, self.platform, self.cpu)
+        limited._memory = ("--memory", size, "--memory-swap", size)
+        return limited
 
     def start(self, directory: Path, environment: Mapping[str, str], user: str = "") -> Server:
         command = [*self._docker_run(directory, environment, user), "-p", f"127.0.0.1::{PORT}", "-d"]
@@ -98,7 +105,15 @@ class Image(Target):
     def _docker_run(self, directory: Path, environment: Mapping[str, str], user: str = "") -> list[str]:
         variables = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         limits = ["--read-only", "--tmpfs", "/tmp", "-v", f"{directory}:{MODEL_DIR}:ro"]  # noqa: S108
-        return ["docker", "run", *self.emulation, *limits, *variables, *(["--user", user] if user else [])]
+        return [
+            "docker",
+            "run",
+            *self.emulation,
+            *self._memory,
+            *limits,
+            *variables,
+            *(["--user", user] if user else []),
+        ]
 
 
 def engine_answers() -> bool:
