@@ -39,8 +39,10 @@ class Filling(asyncio.BufferedProtocol):
 
     def stop(self) -> int:
         """Give it back before the body is whole; how many bytes have not come."""
+        missing = len(self._rest)
         self._change_to(self._protocol)
-        return len(self._rest)
+        self._release()
+        return missing
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes belong: never beyond the body, so that a later message is not touched."""
@@ -52,7 +54,9 @@ class Filling(asyncio.BufferedProtocol):
         self._rest = self._rest[nbytes:]
         if not self._rest:
             self._change_to(self._protocol)
-            self._done(cast("bytes", self._body))  # decoders read either
+            body = self._body
+            self._release()
+            self._done(cast("bytes", body))  # decoders read either
 
     def eof_received(self) -> bool | None:
         """The sender will send no more."""
@@ -69,6 +73,11 @@ class Filling(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """It has room again."""
         self._protocol.resume_writing()
+
+    def _release(self) -> None:
+        """Keep nothing of the body: uvloop keeps this protocol until another such takes its place."""
+        self._body = bytearray()
+        self._rest = memoryview(self._body)
 
     def _change_to(self, protocol: asyncio.BaseProtocol) -> None:
         # How bytes are read is settled when reading begins.

@@ -1,7 +1,9 @@
 """A large body is received in place, whatever the pieces, and what follows it is not touched."""
 
 import asyncio
+import gc
 import os
+import weakref
 from typing import Any
 
 import pytest
@@ -102,3 +104,44 @@ def test_flow_control_is_the_protocols(runner: asyncio.Runner) -> None:
         return receiver.paused
 
     assert runner.run(told()) == ["paused", "resumed"]
+
+
+def test_nothing_of_the_body_stays_with_an_idle_connection(runner: asyncio.Runner) -> None:
+    """uvloop keeps the last protocol of this kind, and that kept 24 MB for each connection."""
+    size = 1024 * 1024
+
+    class Body(bytearray):
+        """One that can be watched."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        gone, whole = asyncio.Event(), asyncio.Event()
+        transports: list[asyncio.Transport] = []
+
+        class Once(asyncio.Protocol):
+            def connection_made(self, transport: Any) -> None:  # noqa: ANN401 (any kind of transport)
+                transports.append(transport)
+                body = Body(size)
+                weakref.finalize(body, gone.set)
+                Filling(transport, self, body, 0, lambda _: whole.set()).begin()
+
+        server = await loop.create_server(Once, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            async with asyncio.timeout(PATIENCE):
+                writer.write(os.urandom(size))
+                await whole.wait()
+                await gone.wait()
+            assert not transports[0].is_closing()
+        finally:
+            # uvloop does not end with any of them open.
+            server.close()
+            transports[0].abort()
+            writer.close()
+            await writer.wait_closed()
+
+    gc.disable()
+    try:
+        runner.run(scenario())
+    finally:
+        gc.enable()
