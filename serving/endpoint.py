@@ -104,7 +104,9 @@ class Endpoint:
             raise UnsupportedMediaTypeError(f"Content-Encoding: expected none, got {quoted(encoding)}")
         data = await body.read()
         if data:
-            answer = await unless_gone(body.request, invocation.run(data))
+            running = invocation.run(data)
+            del data  # what runs it lets go of it in time
+            answer = await unless_gone(body.request, running)
             return Response(answer.body, media_type=answer.media_type)
         if self._service.empty_is_nothing:
             return Response(status_code=HTTPStatus.NO_CONTENT)

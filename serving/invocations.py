@@ -9,12 +9,13 @@ bodies of the usual kind, which has the same steps called back instead of awaite
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from serving.catalogue import Entry, Serving
-from serving.codecs import Decoded, Format, of_content_type
+from serving.codecs import Form, Format, of_content_type
 from serving.mediatypes import negotiate
 from serving.selection import Selection
 from serving.service import Service
@@ -44,7 +45,7 @@ class Begun(NamedTuple):
 
     serving: Serving
     inputs: Inputs
-    decoded: Decoded
+    form: Form
     rows: int
     writer: Format
 
@@ -77,8 +78,9 @@ class Invocation:
         self._writers: dict[str, Format] = {}
 
     async def run(self, body: bytes) -> Answer:
-        """One request's way through the server. Raises ServingError."""
-        begun = await self._do(lambda: self.begin(body), len(body), is_long=self.is_long(body))
+        """One request's way through the server; keeps nothing of the body but its arrays. Raises ServingError."""
+        begun = await self._do(partial(self.begin, body), len(body), is_long=self.is_long(body))
+        del body
         outputs = await begun.serving.dispatcher.run(begun.inputs)
         return await self.finish(begun, outputs)
 
@@ -101,13 +103,13 @@ class Invocation:
         serving = self._entry.signature(decoded.signature) if decoded.signature else self._serving
         writer = self._writer(serving.signature)
         inputs = validate(decoded.inputs, serving.signature)
-        return Begun(serving, inputs, decoded, row_count(inputs), writer)
+        return Begun(serving, inputs, decoded.form, row_count(inputs), writer)
 
     def end(self, begun: Begun, outputs: Outputs) -> Answer:
         """Encode."""
         writer = begun.writer
         assert writer.encode is not None  # negotiated: what is only read is never chosen  # noqa: S101
-        return Answer(writer.encode(outputs, begun.decoded.form, begun.rows), writer.media_type)
+        return Answer(writer.encode(outputs, begun.form, begun.rows), writer.media_type)
 
     def _writer(self, signature: Signature) -> Format:
         """The format of the answer, settled before the model runs for nothing."""
