@@ -17,7 +17,7 @@ LARGE_BODY_BYTES = 128 * 1024
 # What bodies may have of the memory that is left when the model is loaded. Until its answer is sent one takes up to 8
 # times its size: `0,` is two bytes of JSON, eight of the int64 that is read, four of the model's float32, and as many
 # of what it gives back and of how that is written; pictures of uint8 are similar. The other half is for what runs take.
-# With a quarter, 40 requests of 24 MB of such numbers exceed the limit of a container of 1 GB; so 500 MB serve them.
+# With a quarter, 40 requests of 24 MB of such numbers exceed the limit of a container of 1 GB; so 400 MB serve them.
 SHARE = 1 / 16
 UNLIMITED = sys.maxsize
 # How much of a request's time its body has to come once there is room for it: less than all, or those who have waited
