@@ -47,6 +47,9 @@ class _Families(Collector):
             "serving_waiting_requests", "Requests waiting for a lane, or for room to be read", metrics.waiting
         )
         yield GaugeMetricFamily(
+            "serving_body_bytes", "Bytes of large bodies in hand, of SERVING_MAX_BODIES_MB", metrics.body_bytes()
+        )
+        yield GaugeMetricFamily(
             "serving_script_waiting_requests", "Requests waiting for the archive's script", metrics.script_waiting
         )
         yield _states(metrics.state)

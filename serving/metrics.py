@@ -36,6 +36,8 @@ class Metrics:
         """Whether the model computes in bf16."""
         self.bf16_deviation: float | None = None
         """What its trial found; None where it was not tried."""
+        self.body_bytes: Callable[[], int] = lambda: 0
+        """Bytes of large bodies in hand, asked when somebody looks."""
         self._queues: list[Callable[[], int]] = []
         self._batches = Lock()
 

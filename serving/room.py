@@ -76,6 +76,11 @@ class Room:
         """How many wait."""
         return len(self._waiting)
 
+    @property
+    def taken(self) -> int:
+        """Bytes that those who have a place have together."""
+        return self._taken
+
     def ask(self, size: int, given: Callable[[], None]) -> Place:
         """A place for so many bytes; what is more than the whole room gets all of it.
 

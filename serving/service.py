@@ -50,6 +50,7 @@ class Service:
         """What large bodies may take together."""
         lifecycle.listen(self.metrics.enter)
         self.metrics.queue(lambda: self.room.waiting)
+        self.metrics.body_bytes = lambda: self.room.taken
 
     @property
     def signature(self) -> Signature | None:

@@ -106,7 +106,7 @@ def test_there_is_no_series_that_nobody_reads() -> None:
     found = samples(metrics)
     assert not [name for name, _ in found if name.endswith("_created")]
     buckets = 2 * len(LATENCY_BUCKETS) + len(ROW_BUCKETS) + 3
-    assert len(found) == 1 + len(State) + 1 + buckets + 2 * 3 + 4
+    assert len(found) == 1 + len(State) + 1 + buckets + 2 * 3 + 5
 
 
 def test_the_page_says_which_format_it_has() -> None:

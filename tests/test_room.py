@@ -101,7 +101,7 @@ def test_what_is_taken_fits_and_nobody_is_forgotten(size: int, steps: list[tuple
         else:
             leave(room, there.pop(value % len(there)))
         places = [asker.place for asker in there if asker.place]
-        assert sum(place.size for place in places if place.is_given) <= size
+        assert room.taken == sum(place.size for place in places if place.is_given) <= size
         # All that have a place came before all that wait, and the first of these really has none.
         waiting = [place for place in places if not place.is_given]
         assert places[len(places) - len(waiting) :] == waiting
