@@ -15,22 +15,45 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 REUSED_BYTES = 32 * 1024 * 1024
 # So much may be free before the rest is given back.
 KEPT_BYTES = 64 * 1024 * 1024
+# A freed block of 64 kB or more has glibc look whether the end of the thread's memory is to be given back.
+TRIMMING_BYTES = 128 * 1024
 # The user's own word (mallopt(3)); each switches off what glibc does by itself.
 VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
 
 
-def give_back() -> None:
-    """Give all that is free back to the system, once: after a step that freed much and is not made again."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     """Have it so in this process; False where the user has tuned the allocator, or it is another than glibc's."""
-    if any(environment.get(name) for name in VARIABLES):
+    libc = _glibc()
+    if libc is None or _is_tuned(environment):
         return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(M_MMAP_THRESHOLD, REUSED_BYTES) and mallopt(M_TRIM_THRESHOLD, KEPT_BYTES))
+    return bool(libc.mallopt(M_MMAP_THRESHOLD, REUSED_BYTES) and libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES))
+
+
+def give_back(environment: Mapping[str, str] = os.environ) -> None:
+    """Give what is free back to the system, once: after the last step of this thread's that has freed much.
+
+    `malloc_trim` leaves the end of each thread's own memory as it is, which after loading a model is some 20 MB. A
+    thread gives it back when it frees something, if the threshold lets it.
+    """
+    libc = _glibc()
+    if libc is None:
+        return
+    libc.malloc_trim(0)
+    if not _is_tuned(environment):
+        libc.mallopt(M_TRIM_THRESHOLD, 0)
+        libc.free(libc.malloc(TRIMMING_BYTES))
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+def _is_tuned(environment: Mapping[str, str]) -> bool:
+    return any(environment.get(name) for name in VARIABLES)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """The allocator; None if it is another one."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):
+        return None
+    libc.malloc.restype = ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
+    return libc

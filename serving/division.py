@@ -50,7 +50,7 @@ def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone, use: Use) ->
         plan: how many threads a wide run has, which is how many narrow ones there may be.
         warm_up: what it has shown: how many rows a batch may have, and about how long a run takes.
         alone: has a run measured while nothing else runs.
-        use: has requests run so from now on; called before narrow runs are measured, and once it is decided for them.
+        use: has requests run so from now on; called before narrow runs are measured, and once it is decided.
     """
     undivided = Formation(plan.lanes, warm_up.max_rows)
 
@@ -90,10 +90,8 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
     again = measure_wide(wide, inputs, max_rows=ROWS_TO_REPEAT, alone=alone)
     narrow_seconds = measure_narrow(narrow, lanes, inputs, max_rows=max_rows, alone=alone)
     formation, reason = formation_of(Scaling(least(wide_seconds, again), narrow_seconds, lanes), max_rows)
-    if not formation.divided:
-        return Division(model, None, formation, reason)
-    found = Division(wide, narrow, formation, reason)
+    found = Division(wide, narrow, formation, reason) if formation.divided else Division(model, None, formation, reason)
     use(found)
-    # Requests that came meanwhile have been run in batches that will not be wide any more.
+    # Measured runs, and requests' that came meanwhile, have had more rows than there will be in any more.
     alone(partial(wide.shrink, one))
     return found

@@ -107,7 +107,7 @@ def test_narrow_runs_are_measured_beside_the_wide_ones_that_leave_them_the_cores
     used: list[Division] = []
     found = divided(model, narrow=narrow, used=used)
     assert used[0][:3] == (model.wide, None, Formation(1, 32))
-    assert used[1:] == ([found] if found.narrow else [])
+    assert used[1:] == [found]
 
 
 @pytest.mark.parametrize("disturbed", [(3,), (3, 3), (1, 4), (4,)])
@@ -122,12 +122,11 @@ def test_narrow_runs_are_measured_twice(divided: Divided) -> None:
     assert found.formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True)
 
 
-def test_what_larger_runs_took_is_given_back_when_they_will_not_be_wide_any_more(divided: Divided) -> None:
-    scaling, other = Dividing(), Dividing()
-    divided(scaling)
-    assert [row_count(inputs) for inputs in scaling.wide.shrunk] == [1]
-    divided(other, narrow=0.1)
-    assert not other.wide.shrunk
+@pytest.mark.parametrize("narrow", [0.01, 0.1])
+def test_what_larger_runs_took_is_given_back_once_it_is_decided(divided: Divided, narrow: float) -> None:
+    model = Dividing()
+    divided(model, narrow=narrow)
+    assert [row_count(inputs) for inputs in model.wide.shrunk] == [1]
 
 
 def test_one_that_does_not_keeps_what_was_loaded(divided: Divided) -> None:

@@ -56,10 +56,10 @@ class Model(Protocol):
 
 
 class Shrinkable(Model, Protocol):
-    """A model that keeps the memory of its largest run for the next one."""
+    """A model that keeps the memory of its largest run for the next one; several may have it together."""
 
     def shrink(self, inputs: Inputs) -> None:
-        """Run these once more, and keep no more than that takes. Raises what `run` raises."""
+        """Run these once more, and keep no more than what is in use then. Raises what `run` raises."""
         ...
 
 

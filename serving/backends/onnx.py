@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
+from serving.backends.onnx_arena import shrinking, use_arena
 from serving.backends.onnx_shared import shared
 from serving.backends.onnx_steady import is_steady
 from serving.errors import ModelFailedError, ModelLoadError, ModelRejectedInputError
@@ -38,8 +39,6 @@ EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 # The optimizer that makes a Gemm of a MatMul and an Add, for which there is no bf16 kernel.
 GEMM_FUSION = "MatMulAddFusion"
 MAP_SEQUENCE = "seq(map("
-# The run's option that frees the parts of an arena in which nothing is in use when it ends, and of which device.
-SHRINKAGE, CPU = "memory.enable_memory_arena_shrinkage", "cpu:0"
 # Severity "fatal" of a session's own log: whatever goes wrong comes as an exception and is logged by us.
 QUIET = 4
 
@@ -99,10 +98,8 @@ class OnnxModel:
         return self._run(inputs, None)
 
     def shrink(self, inputs: Inputs) -> None:
-        """Run them, and have ONNX Runtime's arena give back what is free after that. Raises what `run` raises."""
-        options = ort.RunOptions()
-        options.add_run_config_entry(SHRINKAGE, CPU)
-        self._run(inputs, options)
+        """Run them, and have the arena, which is all models', give back what is free. Raises what `run` raises."""
+        self._run(inputs, shrinking())
 
     def _run(self, inputs: Inputs, options: Any) -> Outputs:  # noqa: ANN401 (onnxruntime is not typed)
         try:
@@ -177,7 +174,7 @@ def _configured(options: Any, plan: Plan) -> Any:  # noqa: ANN401 (onnxruntime i
     options.intra_op_num_threads = plan.threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_cpu_mem_arena = True
+    use_arena(options)
     options.log_severity_level = QUIET
     for key, value in plan.session.items():
         options.add_session_config_entry(key, value)
