@@ -1,11 +1,12 @@
 """What the server keeps in memory: against a bare process, and whether it grows.
 
-    PYTHONPATH=tests python -m benchmarks.memory [--workloads wide-json,...] [--requests 200000] [--save]
+    PYTHONPATH=tests python -m benchmarks.memory [--workloads wide-json,...] [--rows 1] [--requests 200000] [--save]
 
 The bare process imports ONNX Runtime, loads the same model with its defaults and runs the same batches, which the
 server's own metrics tell (by their sizes' powers of two). The server's resident size after the first requests is to
-be at most 1.25 times the bare process's. Requests are of mixed shapes: 1 to 8 rows, or texts of 16 to 64 tokens. It
-has grown by what is resident after the last requests less what was after the first tenth of them.
+be at most 1.25 times the bare process's. Requests are of mixed shapes: 1 to 8 rows, or texts of 16 to 64 tokens; with
+`--rows 1` of one row each. It has grown by what is resident after the last requests less what was after the first
+tenth of them.
 """
 
 import argparse
@@ -63,12 +64,17 @@ def main() -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workloads", type=program.names, default=tuple(MAKERS))
+    parser.add_argument("--rows", type=_counts, default=MIXED_ROWS, help="of the requests in turn (default: 1 to 8)")
     parser.add_argument("--requests", type=int, default=REQUESTS, help="to each server (default: %(default)s)")
 
 
 def _measure(options: argparse.Namespace, folder: Path) -> list[Sizes]:
     check_for_wrk()
-    return [_sizes(one, folder, options.requests) for one in workloads(folder, options.workloads)]
+    return [_sizes(one, folder, options.rows, options.requests) for one in workloads(folder, options.workloads)]
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in program.names(text))
 
 
 def table(found: Sequence[Sizes]) -> str:
@@ -82,8 +88,8 @@ def table(found: Sequence[Sizes]) -> str:
     return "\n".join((head, *rows))
 
 
-def _sizes(workload: Workload, folder: Path, requests: int) -> Sizes:
-    mixed = workload if workload.is_mixed else with_rows(workload, MIXED_ROWS)
+def _sizes(workload: Workload, folder: Path, rows: Sequence[int], requests: int) -> Sizes:
+    mixed = workload if workload.is_mixed or set(rows) == {1} else with_rows(workload, rows)
     cases = write_cases(mixed, folder / f"{workload.name}.lua")
     series: list[float] = []
     first, done, told = 0.0, 0, 0.0
