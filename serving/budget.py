@@ -20,7 +20,6 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -52,8 +51,7 @@ QUOTE_LIMIT: Final = 40
 """Characters of a garbled file that a message shows."""
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """The number of threads that may compute at once, and what it was computed from."""
 
     cores: int
@@ -97,12 +95,12 @@ def cpu_budget(root: Path = Path("/"), affinity: frozenset[int] | None = None) -
     return Budget(cores, cpus, physical_cores, quota, source, tuple(files.problems))
 
 
-@dataclass(frozen=True)
 class _Files:
     """Reads files under a root by their absolute names; collects what went wrong."""
 
-    root: Path
-    problems: list[str] = field(default_factory=list)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[str] = []
 
     def text(self, name: str) -> str | None:
         """The file's text; None if there is no such file or it cannot be read."""

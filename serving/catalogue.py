@@ -1,7 +1,7 @@
 """The models in service, each with its dispatcher, and finding the one that a request asks for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from serving.dispatcher import Dispatcher
 from serving.errors import UnknownModelError, UnknownSignatureError, UnsupportedMethodError, quoted
@@ -12,16 +12,14 @@ from serving.signature import Signature
 FIRST_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(NamedTuple):
     """One signature of a model in service."""
 
     signature: Signature
     dispatcher: Dispatcher
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One version of a model, with all of its signatures by name; `default` is the name of the one meant by none."""
 
     name: str

@@ -8,7 +8,6 @@ import bz2
 import gzip
 import io
 import lzma
-import pickletools
 import re
 import zipfile
 import zlib
@@ -151,7 +150,7 @@ def _torch_legacy(beginning: bytes) -> TorchContent:
         return TorchContent.OTHER
     stream: BinaryIO = io.BytesIO(beginning)
     for _ in range(PICKLES_BEFORE):
-        list(pickletools.genops(stream))
+        list(_opcodes(stream))
     return _torch_pickle(stream.read())
 
 
@@ -162,6 +161,12 @@ def _torch_pickle(pickle: bytes) -> TorchContent:
     except (ValueError, IndexError):
         made = []  # cut off before it has named any: a long list of keys
     return TorchContent.WEIGHTS if not made or made[0] in TORCH_MAKERS else TorchContent.MODULE
+
+
+def _opcodes(pickle: bytes | BinaryIO) -> Iterator[tuple[Any, Any, int | None]]:
+    from pickletools import genops  # noqa: PLC0415 (of use for pickles alone, and 2 ms of every start)
+
+    return genops(pickle)
 
 
 def _beginning(path: Path) -> bytes:
@@ -179,7 +184,7 @@ def _beginning(path: Path) -> bytes:
 def _modules(pickle: bytes) -> Iterator[str]:
     """The modules of the classes and functions that a pickle names, in order. Raises ValueError where it ends."""
     strings: list[str] = []
-    for opcode, argument, _ in pickletools.genops(pickle):
+    for opcode, argument, _ in _opcodes(pickle):
         if opcode.name in ("GLOBAL", "INST"):
             yield str(argument).partition(" ")[0]
         elif opcode.name == "STACK_GLOBAL":

@@ -6,8 +6,8 @@ serves them all and lets each request choose.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from serving.contents import (
     PICKLES,
@@ -51,8 +51,7 @@ EXPECTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FoundModel:
+class FoundModel(NamedTuple):
     """A model and the framework that runs it.
 
     `path` is the model's file, or a SavedModel's folder. `name` and `version` are what TensorFlow Serving

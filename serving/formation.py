@@ -7,8 +7,8 @@ never wait for one another. `Scaling` is what was measured, `formation_of` what 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 # What one number of rows must be ahead of another before it is believed: runs of the same kind differ by as much.
 MARGIN = 1.03
@@ -22,8 +22,7 @@ ADVANTAGE = 0.93
 GROWING = 1.10
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling:
+class Scaling(NamedTuple):
     """Seconds of a run by its rows, powers of two: `wide` of one alone, `narrow` of each of `lanes` at once."""
 
     wide: Mapping[int, float]
@@ -31,16 +30,14 @@ class Scaling:
     lanes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What may be started: on all cores or on one, and of how many rows at most."""
 
     is_wide: bool
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Formation:
+class Formation(NamedTuple):
     """What is run at once.
 
     `lanes` runs of at most `rows` rows each; with `wide_up_to` or fewer requests waiting and nothing

@@ -8,7 +8,6 @@ bodies of the usual kind, which has the same steps called back instead of awaite
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -31,8 +30,7 @@ OFFLOAD_BYTES = 128 * 1024
 OFFLOAD_VIEW_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request's head asks for: the model, the format of the body and the formats of the answer."""
 
     selection: Selection

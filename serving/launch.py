@@ -11,6 +11,7 @@ import socket
 import sys
 
 from serving.allocator import keep_freed_memory
+from serving.deferral import defer
 from serving.lifecycle import Lifecycle
 from serving.settings import Settings
 from serving.starter import Starter
@@ -19,6 +20,8 @@ from serving.starter import Starter
 PATIENCE = 0.3
 # Connections that wait for the loop to accept them; the kernel caps it at net.core.somaxconn.
 BACKLOG = 2048
+# What uvicorn's modules ask uvicorn for.
+UVICORN = {"Config": "uvicorn.config"}
 
 
 def serve(settings: Settings) -> int:
@@ -35,6 +38,7 @@ def serve(settings: Settings) -> int:
     starter = Starter(settings, Lifecycle())
     starter.start()
     starter.wait_for_framework(PATIENCE)
+    defer("uvicorn", UVICORN)
     try:
         from serving.server import run  # noqa: PLC0415 (see above)
 

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 from serving import backends
 from serving.backends import Model
@@ -24,8 +24,7 @@ def nothing() -> None:
     """Nobody wants to be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A model that is ready to answer, with what else is served beside it.
 
     `others` are the model's other signatures, and those of the further versions and models of the archive.
@@ -37,8 +36,7 @@ class Loaded:
     others: tuple["Warmed", ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Warmed:
+class Warmed(NamedTuple):
     """One signature of one version of a model, ready to answer."""
 
     found: FoundModel

@@ -76,7 +76,7 @@ def _measure(folder: Path, settings: Settings, batch: int, given: Path | None) -
     plan, model = loaded.prepared.plan, loaded.model
     if plan.framework == "onnx":
         # Profiling is settled when a session is made, and loading may have made two of them to try bf16.
-        model = backends.load(plan.framework, prepared.found.path, replace(plan, profile=str(folder / PROFILE)))
+        model = backends.load(plan.framework, prepared.found.path, plan._replace(profile=str(folder / PROFILE)))
     inputs = _given_inputs(model, settings, given) if given else _synthetic_inputs(model, batch)
     milliseconds = _counted_run(model, inputs)
     reason = next((choice.reason for choice in plan.choices if choice.name == BF16), "")

@@ -1,7 +1,8 @@
 """Content-Type and Accept headers: tolerant reading, and RFC 9110's choice of the answer's format."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from serving.errors import NotAcceptableError, quoted
 
@@ -10,12 +11,11 @@ ANY = "*/*"
 FULL = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class MediaType:
+class MediaType(NamedTuple):
     """`type/subtype` in lower case, with its parameters; also an Accept header's range with a `q`."""
 
     name: str
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def parse(cls, text: str) -> "MediaType":

@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from serving.budget import Budget, cpu_budget
 from serving.discovery import FoundModel, find_models
@@ -15,16 +14,14 @@ if TYPE_CHECKING:
     from serving.trial import Trial
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """The processor, and how much of it this process may use."""
 
     processor: Processor
     budget: Budget
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """Where the model is, and how it will be run.
 
     `others` are the further versions and models of its archive. `trial` is what came of trying bf16, None

@@ -15,7 +15,6 @@ A process may be moved between cores at any moment, so a flag counts only if eve
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -85,8 +84,7 @@ HEX: Final = re.compile(r"0x[0-9a-fA-F]{1,16}")
 """Registers are 64 bits wide; anything longer is not one."""
 
 
-@dataclass(frozen=True)
-class Processor:
+class Processor(NamedTuple):
     """What is known about the processor; see the module's docstring for what each part may be used for."""
 
     architecture: str

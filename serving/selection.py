@@ -10,7 +10,7 @@ A signature may be named in a JSON body (`signature_name`), or, for the other fo
 of ours, `tfs-signature-name`. Other attributes in the header are somebody else's and are passed over.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from serving.errors import InvalidAttributeError, quoted
 
@@ -20,8 +20,7 @@ PREDICT = "predict"
 METHODS = (PREDICT, "classify", "regress")
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What is asked for; None where nothing is, which means the default. `method` is one of METHODS."""
 
     model: str | None = None

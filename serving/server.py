@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from functools import partial
 from time import monotonic
 
-import uvicorn
 import uvloop
+from uvicorn.config import Config
+from uvicorn.server import Server as UvicornServer
 
 from serving.connection import Connection, Gate
 from serving.door import Door
@@ -57,7 +58,7 @@ async def _run(settings: Settings, listener: socket.socket, starter: Starter) ->
     return server.status
 
 
-class Server(uvicorn.Server):
+class Server(UvicornServer):
     """uvicorn's server with our start, our signals and our stop."""
 
     def __init__(self, settings: Settings, starter: Starter) -> None:
@@ -69,7 +70,7 @@ class Server(uvicorn.Server):
         self._front = Front(door, gate, self._give_up)
         self._loop = asyncio.get_running_loop()
         super().__init__(
-            uvicorn.Config(
+            Config(
                 door,
                 interface="asgi3",
                 http=partial(Connection, gate),  # type: ignore[arg-type]  # it is called as the class would be

@@ -18,9 +18,8 @@ import logging
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from serving import children
 from serving.errors import ModelLoadError
@@ -37,8 +36,7 @@ COMPLAINTS = "stderr"
 CHILD_SECONDS = 150.0
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(NamedTuple):
     """What came of trying bf16: whether it is kept, and why. `deviation` is None where it could not be tried."""
 
     kept: bool
@@ -70,7 +68,7 @@ def concluded(prepared: Prepared, trial: Trial) -> Prepared:
     """The plan after the trial, told in the log."""
     level, word = (logging.INFO, "on") if trial.kept else (logging.WARNING, "off")
     log.log(level, "bf16 is %s: %s", word, trial.reason)
-    return replace(prepared, plan=prepared.plan.with_bf16(on=trial.kept, reason=trial.reason), trial=trial)
+    return prepared._replace(plan=prepared.plan.with_bf16(on=trial.kept, reason=trial.reason), trial=trial)
 
 
 def verdict_of(folder: Path) -> Mapping[str, Any] | None:
@@ -81,7 +79,7 @@ def verdict_of(folder: Path) -> Mapping[str, Any] | None:
 
 def leave_verdict(folder: Path, trial: Trial) -> None:
     """Say what came of the trial."""
-    (folder / VERDICT).write_text(json.dumps(asdict(trial)), encoding="utf-8")
+    (folder / VERDICT).write_text(json.dumps(trial._asdict()), encoding="utf-8")
 
 
 def leave_error(folder: Path, error: Exception) -> None:

@@ -9,7 +9,6 @@ Called from the loader's thread; the runs that are measured are made while no re
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -48,7 +47,7 @@ class Tuning:
         found = self._alone(partial(conclude, self._loaded.model, self._loaded.warm_up))
         log.info("tried %s", found.line)
         self._mailbox.call(self._service.join, found.max_rows)
-        self._loaded = replace(self._loaded, warm_up=found)
+        self._loaded = self._loaded._replace(warm_up=found)
 
     def divide(self) -> None:
         """Make as many runs at once as are best."""

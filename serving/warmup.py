@@ -7,10 +7,10 @@ are never joined (a model that subtracts the mean of its batch has a free first 
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import prod
 from random import Random
 from time import monotonic
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,8 +42,7 @@ WORD_SURPLUS = 8
 FRACTION = np.float32(2.0**-24)
 
 
-@dataclass(frozen=True, slots=True)
-class Untried:
+class Untried(NamedTuple):
     """A model that has answered one row, with free axes of this size, and may have `max_rows` if they can be joined."""
 
     free: int
@@ -51,8 +50,7 @@ class Untried:
     max_rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class WarmUp:
+class WarmUp(NamedTuple):
     """What warm-up found.
 
     `max_rows` is the most rows that a joint run may have, 1 where requests must be kept apart, and `reason`
@@ -104,14 +102,14 @@ def warm_up(model: Model, max_rows: int, seconds: float = SECONDS, *, may_wait: 
     untried = Untried(free, answer, max_rows)
     if may_wait and MOMENT_SECONDS < first < LONG_SECONDS and _may_join(model, max_rows):
         return WarmUp(1, "it is tried whether they may be joined", (1,), first, first, untried)
-    return replace(_tried(model, untried, started, seconds), first_seconds=first)
+    return _tried(model, untried, started, seconds)._replace(first_seconds=first)
 
 
 def conclude(model: Model, begun: WarmUp) -> WarmUp:
     """Try what was left for later; does nothing where nothing was."""
     if begun.untried is None:
         return begun
-    return replace(_tried(model, begun.untried, monotonic(), seconds=0), first_seconds=begun.first_seconds)
+    return _tried(model, begun.untried, monotonic(), seconds=0)._replace(first_seconds=begun.first_seconds)
 
 
 def _may_join(model: Model, max_rows: int) -> bool:

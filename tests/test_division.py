@@ -1,7 +1,6 @@
 """Whether a model is divided, on one that tells what is asked of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ WARM = WarmUp(max_rows=32, reason="", rows=(1, 2), seconds=0.0, first_seconds=0.
 def the_plan(*, may_divide: bool = True) -> Plan:
     machine = look_around()
     plan = make_plan("onnx", machine.processor, machine.budget, Settings(), {})
-    return replace(plan, lanes=1, threads=2, may_divide=may_divide)
+    return plan._replace(lanes=1, threads=2, may_divide=may_divide)
 
 
 class Shrinking(Recorder):
@@ -139,7 +138,7 @@ def test_one_that_does_not_keeps_what_was_loaded(divided: Divided) -> None:
     ("warm", "may", "wide", "reason"),
     [
         (WARM, False, 0.005, "as planned"),
-        (replace(WARM, first_seconds=1.0), True, 0.005, "too long"),
+        (WARM._replace(first_seconds=1.0), True, 0.005, "too long"),
         (WARM, True, 0.0001, "over before another thread"),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_machine_is_told_for_machines() -> None:
 
 
 def test_a_processor_without_a_part_number_has_none() -> None:
-    machine = replace(MACHINE, processor=Processor("x86_64", "Intel Xeon"))
+    machine = MACHINE._replace(processor=Processor("x86_64", "Intel Xeon"))
     processor = inspection.machine_as_json(machine)["processor"]
     assert isinstance(processor, dict)
     assert processor["midr_part"] is None
@@ -98,8 +98,8 @@ def test_what_else_is_served_is_told() -> None:
     signature = replace(one_input(), name="tripled")
     model = Recorder(lambda inputs: {"y": inputs["x"]}, signature)
     found = FoundModel("tensorflow", MODEL_DIR / "half/1", "half", 1)
-    unversioned = replace(found, version=None)
-    several = replace(ONE, others=tuple(Warmed(one, model, warm_up(model, 1)) for one in (found, unversioned)))
+    unversioned = found._replace(version=None)
+    several = ONE._replace(others=tuple(Warmed(one, model, warm_up(model, 1)) for one in (found, unversioned)))
     (first, _) = json.loads(inspection.as_json(several))["others"]
     assert (first["name"], first["version"], first["signature"]) == ("half", 1, "tripled")
     assert first["inputs"][0]["name"] == "x"
@@ -115,7 +115,7 @@ class Noted(Recorder):
 
 
 def test_what_is_to_know_of_a_model_is_told() -> None:
-    noted = replace(ONE, model=Noted(lambda inputs: {"y": inputs["x"]}))
+    noted = ONE._replace(model=Noted(lambda inputs: {"y": inputs["x"]}))
     assert json.loads(inspection.as_json(noted))["notes"] == ["made by another version"]
     assert ("note", "made by another version") in list(sections(inspection.as_text(noted)))
     assert json.loads(inspection.as_json(ONE))["notes"] == []
@@ -123,7 +123,7 @@ def test_what_is_to_know_of_a_model_is_told() -> None:
 
 def test_kernels_are_audited_where_the_framework_tells_them() -> None:
     plan = make_plan("scikit-learn", MACHINE.processor, MACHINE.budget, Settings(), {})
-    other = replace(ONE, prepared=replace(ONE.prepared, plan=plan))
+    other = ONE._replace(prepared=ONE.prepared._replace(plan=plan))
     assert "`audit`" in inspection.as_text(ONE)
     assert "`audit`" not in inspection.as_text(other)
 

@@ -1,7 +1,6 @@
 """ONNX models on the real ONNX Runtime: signatures, answers, refusals and what cannot be loaded."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -169,7 +168,7 @@ def test_an_input_that_is_no_tensor_is_told_at_once(path: Path) -> None:
 @pytest.mark.parametrize("session", [{ORT_FASTMATH: "1"}, {ORT_FASTMATH: "0"}])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_session_takes_the_options_of_the_plan(path: Path, session: Mapping[str, str], threads: int) -> None:
-    model = loaded(onnx_models.matmul(path), replace(PLAN, threads=threads, session=session))
+    model = loaded(onnx_models.matmul(path), PLAN._replace(threads=threads, session=session))
     options = model._session.get_session_options()  # type: ignore[attr-defined]
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
     assert options.get_session_config_entry(ORT_FASTMATH) == session[ORT_FASTMATH]

@@ -6,9 +6,8 @@ asked for, the weights above all, is stepped over by its length and never read.
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Buffer: TypeAlias = "mmap.mmap | bytes"
 
@@ -29,8 +28,7 @@ class NotOnnxError(ValueError):
     """The file is not of these fields, or too large a graph."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """An operator, the names of what it takes and of what it gives."""
 
     operator: str
@@ -38,8 +36,7 @@ class Node:
     outputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(NamedTuple):
     """The main graph: its nodes in order, each after those that it takes from, and what callers give it."""
 
     nodes: tuple[Node, ...]

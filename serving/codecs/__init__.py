@@ -1,9 +1,8 @@
 """The formats of requests and answers, one module each, and the table that finds them by content type."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from serving.codecs import csv, json, jsonlines, npy, npz
 from serving.codecs.request import Decoded, Form
@@ -19,8 +18,7 @@ Encode = Callable[[Outputs, Form, int], bytes]
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """One content type, in and out; `encode` is None for one that is only read.
 
     `tensors_only` formats cannot carry sequences and maps; `single_output` ones carry one output, and
@@ -31,7 +29,7 @@ class Format:
     media_type: str
     decode: Decode
     encode: Encode | None
-    aliases: frozenset[str] = field(default_factory=frozenset)
+    aliases: frozenset[str] = frozenset()
     tensors_only: bool = True
     single_output: bool = False
     instead: str = ""

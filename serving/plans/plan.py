@@ -1,7 +1,8 @@
 """The plan itself: what was decided, each choice with its reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from serving.settings import Settings
 
@@ -16,8 +17,7 @@ ORT_SPINNING_STOP = "session.force_spinning_stop"
 BF16 = "bf16"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """One decision, for people."""
 
     name: str
@@ -25,8 +25,7 @@ class Choice:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How to run a model.
 
     `lanes` batches run at once with `threads` threads each. `bf16_on_trial` says that nobody has asked for
@@ -47,8 +46,8 @@ class Plan:
     session: Mapping[str, str]
     choices: tuple[Choice, ...]
     profile: str = ""
-    bf16_variables: Mapping[str, str] = field(default_factory=dict)
-    settings: Settings = field(default_factory=Settings, repr=False)
+    bf16_variables: Mapping[str, str] = MappingProxyType({})
+    settings: Settings = Settings()
     may_divide: bool = False
 
     def with_bf16(self, *, on: bool, reason: str) -> "Plan":
@@ -59,16 +58,16 @@ class Plan:
         session = dict(self.session) | ({ORT_FASTMATH: str(int(on))} if ORT_FASTMATH in self.session else {})
         rest = {name: value for name, value in self.environment.items() if name not in self.bf16_variables}
         environment = rest | (dict(self.bf16_variables) if on else {})
-        return replace(self, bf16=on, bf16_on_trial=False, session=session, environment=environment, choices=choices)
+        return self._replace(bf16=on, bf16_on_trial=False, session=session, environment=environment, choices=choices)
 
     def wide(self) -> "Plan":
         """The plan for runs on all cores that take turns with narrow ones: they leave the cores when they end."""
-        return replace(self, session=dict(self.session) | {ORT_SPINNING_STOP: self.session.get(ORT_SPINNING, "0")})
+        return self._replace(session=dict(self.session) | {ORT_SPINNING_STOP: self.session.get(ORT_SPINNING, "0")})
 
     def narrow(self) -> "Plan":
         """The plan for runs on one core each: one thread, which has nobody to wait for."""
         session = dict(self.session) | ({ORT_SPINNING: "0"} if ORT_SPINNING in self.session else {})
-        return replace(self, threads=1, session=session)
+        return self._replace(threads=1, session=session)
 
     @property
     def line(self) -> str:

@@ -2,8 +2,8 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 FOLDER = "code"
 SCRIPT = "inference.py"
@@ -18,8 +18,7 @@ LOADING = frozenset({"model_fn", "input_fn", "predict_fn", "output_fn", "transfo
 BLOCKS = (ast.Module, ast.If, ast.Try, ast.ExceptHandler, ast.With)
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """A script as found. `requirements` is None where none are to be installed.
 
     `loads_model` says that it loads the model by itself, so that the server has none to load.

@@ -8,7 +8,6 @@ downloaded with the execution role's credentials, by boto3, which is imported fo
 """
 
 import logging
-import tarfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -82,6 +81,8 @@ def _download(address: str, region: str) -> Path:
 
 def _unpacked(archive: Path) -> Path:
     """Raises ModelLoadError."""
+    import tarfile  # noqa: PLC0415 (of use for such archives alone, and 2 ms of every start)
+
     folder = folder_for(WHAT, f". {INSTEAD}")
     try:
         with tarfile.open(archive, "r:gz") as tar:

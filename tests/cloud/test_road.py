@@ -11,7 +11,7 @@ import pytest
 from cloud.conftest import Command
 from harness.aws import BUCKET, IMAGE, Account
 from harness.targets import ROOT
-from serving.cli import _parser
+from serving.commands import parser
 
 PYTHON: Final = [".venv/bin/python", "-m", "serving"]
 README: Final = (ROOT / "README.md").read_text()
@@ -63,12 +63,12 @@ def test_the_pages_commands_are_ones_that_the_program_takes() -> None:
     ours = [words[3:] for words in commands(PAGE) if words[:3] == ["python", "-m", "serving"]]
     assert [words[0] for words in ours] == ["pack", "deploy", "invoke", "delete"]
     for words in ours:
-        _parser().parse_args(words)
+        parser().parse_args(words)
 
 
 def test_the_page_names_every_option_of_deploy(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        _parser().parse_args(["deploy", "--help"])
+        parser().parse_args(["deploy", "--help"])
     options = set(re.findall(r"--(?:no-)?[a-z-]+", capsys.readouterr().out)) - {"--help", "--check", "--wait"}
     assert len(options) > 15
     assert not {option for option in options if option not in PAGE}
