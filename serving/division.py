@@ -12,7 +12,7 @@ from serving.backends import Divisible, Model, NotDivisibleError
 from serving.errors import ServingError
 from serving.formation import Formation, Scaling, best_rate, formation_of, smooth
 from serving.plans import Plan
-from serving.scaling import Alone, least, measure_narrow, measure_wide
+from serving.scaling import Alone, least, measure_narrow, measure_wide, run_at_once
 from serving.warmup import FREE_SIZES, LONG_SECONDS, WarmUp, agree, free_size, synthesise
 
 # Sizes of free axes to measure with: a sentence's tokens rather than the fewest that run.
@@ -92,6 +92,9 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
     formation, reason = formation_of(Scaling(least(wide_seconds, again), narrow_seconds, lanes), max_rows)
     found = Division(wide, narrow, formation, reason) if formation.divided else Division(model, None, formation, reason)
     use(found)
-    # Measured runs, and requests' that came meanwhile, have had more rows than there will be in any more.
+    # Measured runs, and requests' that came meanwhile, have had more rows than there will be in any more. What is
+    # needed from now on is taken anew, to be put into huge pages with the weights (`serving.tuning`).
     alone(partial(wide.shrink, one))
+    tried, runs = (narrow_seconds, formation.lanes) if formation.divided else (wide_seconds, 1)
+    alone(partial(run_at_once, found.narrow or model, runs, inputs(min(formation.rows, max(tried)))))
     return found

@@ -57,20 +57,28 @@ def measure_narrow(model: Model, lanes: int, inputs: InputsOf, *, max_rows: int,
     All sizes are measured in two turns: what disturbs one of them has often passed by the other.
     """
     with ThreadPoolExecutor(lanes) as pool:
+        run = partial(_at_once, pool, model, lanes)
+        found = dict(_sizes(run, inputs, max_rows, alone, LONGEST_NARROW))
+        return least(found, dict(_sizes(run, inputs, max(found), alone, LONGEST_NARROW)))
 
-        def at_once(rows: Inputs) -> float:
-            started = monotonic()
-            for done in [pool.submit(model.run, rows) for _ in range(lanes)]:
-                done.result()
-            return monotonic() - started
 
-        found = dict(_sizes(at_once, inputs, max_rows, alone, LONGEST_NARROW))
-        return least(found, dict(_sizes(at_once, inputs, max(found), alone, LONGEST_NARROW)))
+def run_at_once(model: Model, lanes: int, inputs: Inputs) -> None:
+    """Make as many runs at once as there are lanes. Raises ServingError as `Model.run` does."""
+    with ThreadPoolExecutor(lanes) as pool:
+        _at_once(pool, model, lanes, inputs)
 
 
 def least(seconds: Mapping[int, float], again: Mapping[int, float]) -> dict[int, float]:
     """What was measured, where it was measured again the lesser of both."""
     return {rows: min(cost, again.get(rows, cost)) for rows, cost in seconds.items()}
+
+
+def _at_once(pool: ThreadPoolExecutor, model: Model, lanes: int, inputs: Inputs) -> float:
+    """Seconds until all have ended."""
+    started = monotonic()
+    for done in [pool.submit(model.run, inputs) for _ in range(lanes)]:
+        done.result()
+    return monotonic() - started
 
 
 def seconds_of(model: Model, inputs: Inputs) -> float:

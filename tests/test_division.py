@@ -128,6 +128,21 @@ def test_what_larger_runs_took_is_given_back_once_it_is_decided(divided: Divided
     assert [row_count(inputs) for inputs in model.wide.shrunk] == [1]
 
 
+def test_what_runs_will_need_is_taken_after_that(divided: Divided) -> None:
+    scaling, other = Dividing(), Dividing()
+    formation = divided(scaling).formation
+    assert scaling.narrow.rows[-formation.lanes :] == [formation.rows] * formation.lanes
+    formation = divided(other, narrow=0.1).formation
+    assert other.rows[-1] == formation.rows == 4
+
+
+def test_but_not_with_more_rows_than_were_tried(divided: Divided) -> None:
+    # A run of two would take so long that requests would wait.
+    model = Dividing()
+    assert divided(model, fixed=0.03, narrow=0.1).formation == Formation(lanes=1, rows=32)
+    assert model.rows[-1] == 1
+
+
 def test_one_that_does_not_keeps_what_was_loaded(divided: Divided) -> None:
     model = Dividing()
     found = divided(model, narrow=0.1)
