@@ -64,19 +64,13 @@ def main() -> int:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workloads", type=program.names, default=tuple(MAKERS))
-    parser.add_argument(
-        "--rows",
-        type=_counts,
-        default=MIXED_ROWS,
-        dest="request_rows",
-        help="of the requests in turn (default: 1 to 8)",
-    )
+    parser.add_argument("--rows", type=_counts, default=MIXED_ROWS, help="of the requests in turn (default: 1 to 8)")
     parser.add_argument("--requests", type=int, default=REQUESTS, help="to each server (default: %(default)s)")
 
 
 def _measure(options: argparse.Namespace, folder: Path) -> list[Sizes]:
     check_for_wrk()
-    return [_sizes(one, folder, options.request_rows, options.requests) for one in workloads(folder, options.workloads)]
+    return [_sizes(one, folder, options.rows, options.requests) for one in workloads(folder, options.workloads)]
 
 
 def _counts(text: str) -> tuple[int, ...]:

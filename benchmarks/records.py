@@ -69,7 +69,7 @@ def output(*command: str) -> str:
     return done.stdout.strip()
 
 
-def keep(name: str, rows: Sequence[dict[str, Any]], **settings: Any) -> Path:  # noqa: ANN401 (any JSON value)
+def keep(name: str, rows: Sequence[dict[str, Any]], /, **settings: Any) -> Path:  # noqa: ANN401 (any JSON value)
     """Write rows into benchmarks/results, with all that tells what they are of."""
     document = {"benchmark": name, **stamp(), "settings": settings, "rows": list(rows)}
     RESULTS.mkdir(exist_ok=True)

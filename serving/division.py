@@ -90,11 +90,13 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
     again = measure_wide(wide, inputs, max_rows=ROWS_TO_REPEAT, alone=alone)
     narrow_seconds = measure_narrow(narrow, lanes, inputs, max_rows=max_rows, alone=alone)
     formation, reason = formation_of(Scaling(least(wide_seconds, again), narrow_seconds, lanes), max_rows)
-    found = Division(wide, narrow, formation, reason) if formation.divided else Division(model, None, formation, reason)
+    if formation.divided:
+        found, tried = Division(wide, narrow, formation, reason), narrow_seconds
+    else:
+        found, tried = Division(model, None, formation, reason), wide_seconds
     use(found)
     # Measured runs, and requests' that came meanwhile, have had more rows than there will be in any more. What is
     # needed from now on is taken anew, to be put into huge pages with the weights (`serving.tuning`).
     alone(partial(wide.shrink, one))
-    tried, runs = (narrow_seconds, formation.lanes) if formation.divided else (wide_seconds, 1)
-    alone(partial(run_at_once, found.narrow or model, runs, inputs(min(formation.rows, max(tried)))))
+    alone(partial(run_at_once, found.narrow or model, formation.lanes, inputs(min(formation.rows, max(tried)))))
     return found

@@ -36,6 +36,14 @@ class Mailbox:
             else:
                 self._loop.call_soon_threadsafe(function, *arguments)
 
+    def ask(self, function: Callable[..., T], *arguments: object) -> T:
+        """Have a function called, on a loop that is there by now, and wait for what it returns or raises."""
+
+        async def called() -> T:
+            return function(*arguments)
+
+        return self.run(called()).result()
+
     def run(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
         """Have a coroutine run, on a loop that is there by now."""
         import asyncio  # noqa: PLC0415 (whoever made the loop has imported it; this thread may be here before)

@@ -138,7 +138,7 @@ class Starter:
                 each.result()
             service = serving.result()
             # What comes after would take Python's lock from it.
-            self._mailbox.run(self._put_in_service(service, loaded)).result()
+            self._mailbox.ask(self._put_in_service, service, loaded)
         from serving.tuning import Tuning  # noqa: PLC0415 (numpy may be imported only now)
 
         tuning = Tuning(service, loaded, self._mailbox)
@@ -184,7 +184,7 @@ class Starter:
         """Make the whole application at once: a script's requests for the model need it."""
         self._call(self._front.result().door.open, _application(service))
 
-    async def _put_in_service(self, service: "Service", loaded: "Loaded") -> None:
+    def _put_in_service(self, service: "Service", loaded: "Loaded") -> None:
         from serving.express import Express  # noqa: PLC0415 (what it needs is imported by now)
 
         service.put_in_service(loaded)

@@ -62,11 +62,7 @@ class Tuning:
 
     def _use(self, division: Division) -> None:
         """Have requests run so from now on."""
-
-        async def put_in_place() -> None:
-            self._service.divide(division)
-
-        self._mailbox.run(put_in_place()).result()
+        self._mailbox.ask(self._service.divide, division)
 
 
 def tidy() -> None:

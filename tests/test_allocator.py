@@ -1,11 +1,10 @@
 """Freed memory is kept, unless the user has an opinion."""
 
-import subprocess
 import sys
 
 import pytest
 
-from harness.targets import ROOT
+from harness.printed import numbers
 from serving.allocator import VARIABLES, keep_freed_memory
 
 # Takes and frees ten blocks of 8 MB, and prints how many pages the kernel had to clear for them.
@@ -45,13 +44,6 @@ thread.start()
 thread.join()
 """
 PAGES_OF_8_MB = (8 << 20) // 4096
-
-
-def numbers(script: str, *arguments: str) -> list[int]:
-    """What it prints, run by a process of its own."""
-    command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return [int(word) for word in done.stdout.split()]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is Linux's")

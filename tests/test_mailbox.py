@@ -51,3 +51,15 @@ def test_a_loop_that_is_closed_takes_no_calls() -> None:
     loop.close()
     with pytest.raises(RuntimeError, match="closed"):
         mailbox.call(print)
+
+
+def test_what_a_call_returns_or_raises_is_waited_for() -> None:
+    mailbox = Mailbox()
+
+    async def test() -> None:
+        mailbox.open(asyncio.get_running_loop())
+        assert await asyncio.to_thread(mailbox.ask, threading.current_thread) is threading.current_thread()
+        with pytest.raises(ValueError, match="nonsense"):
+            await asyncio.to_thread(mailbox.ask, int, "nonsense")
+
+    on_a_loop(test)

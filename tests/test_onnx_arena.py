@@ -1,13 +1,12 @@
 """Sessions have one arena together, which gives back what is free when it is told to."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from assets import onnx_models
-from harness.targets import ROOT
+from harness.printed import numbers
 
 SIZE_MB = 64
 # Two sessions of a model, which each give back what they are given, once a row of 64 MB, at last a small one; prints
@@ -42,9 +41,7 @@ print(resident() - before)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the process's size is read as Linux tells it")
 def test_what_one_session_has_used_another_uses_and_both_give_it_back(tmp_path: Path) -> None:
     model = onnx_models.identity(tmp_path / "model.onnx", columns="L")
-    command = [sys.executable, "-c", SCRIPT, str(model), str(SIZE_MB)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    first, second, shrunk = (int(line) for line in done.stdout.split())
+    first, second, shrunk = numbers(SCRIPT, str(model), str(SIZE_MB))
     assert first >= SIZE_MB
     assert second < first + SIZE_MB / 2
     assert shrunk < SIZE_MB / 2

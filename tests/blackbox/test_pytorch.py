@@ -33,8 +33,6 @@ FLOAT32_LIMIT, BF16_RANGE = 1e-5, (1e-4, 1e-2)
 FEW_ROWS = 8
 # An emulated run of the classifier takes seconds.
 EMULATED_PICTURES = 2
-# PyTorch's import and the trial of a module's axes are some of the slowest things to emulate.
-READY_SECONDS = 480
 # OpenMP's threads wait for each other by spinning, which on a busy machine, and emulated, takes longer than the work.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 NAMES = [name for name in TARGETS if name != "amd64" or os.environ.get("TORCH_INDEX")]
@@ -59,7 +57,7 @@ def start(torch_target: Target) -> Iterator[Start]:
 
     def started(folder: Path, **environment: str) -> Server:
         servers.append(torch_target.start(folder, ONE_THREAD | environment))
-        return servers[-1].until_ready(READY_SECONDS)
+        return servers[-1].until_ready()
 
     yield started
     for server in servers:
