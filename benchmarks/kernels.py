@@ -15,7 +15,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from serving import kernels, onednn_verbose
@@ -34,7 +33,7 @@ def main() -> None:
     """Print the table."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     machine = look_around()
-    plan = make_plan("tensorflow", machine.processor, machine.budget, replace(Settings(), fpmath="bf16"), os.environ)
+    plan = make_plan("tensorflow", machine.processor, machine.budget, Settings(fpmath="bf16"), os.environ)
     apply_environment(plan)
     os.environ["ONEDNN_VERBOSE"] = os.environ["DNNL_VERBOSE"] = "1"
     cases = {**_convolutions(), **_products(), **_others()}

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -160,7 +160,7 @@ def _make(folder: Path) -> None:
 
 def _our_run(folder: Path) -> Run:
     """The model as the server runs it."""
-    prepared = prepare(replace(Settings(), model_dir=folder, fpmath="bf16"), os.environ)
+    prepared = prepare(Settings(model_dir=folder, fpmath="bf16"), os.environ)
     apply_environment(prepared.plan)
     import numpy as np  # noqa: PLC0415 (reads the environment)
 

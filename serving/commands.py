@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from serving import __version__
@@ -117,7 +116,7 @@ def _inspect(options: argparse.Namespace, settings: Settings) -> int:
     from serving.trial import settle  # noqa: PLC0415
 
     if options.directory:
-        settings = replace(settings, model_dir=options.directory)
+        settings = settings._replace(model_dir=options.directory)
     try:
         prepared = settle(prepare(settings, os.environ), settings, os.environ)
         apply_environment(prepared.plan)
@@ -139,7 +138,7 @@ def _audit(options: argparse.Namespace, settings: Settings) -> int:
     from serving.measurement import AuditError  # noqa: PLC0415
 
     if options.directory:
-        settings = replace(settings, model_dir=options.directory)
+        settings = settings._replace(model_dir=options.directory)
     try:
         report = audit.audit(settings, options.batch, options.input, options.expect)
     except AuditError as error:
@@ -154,14 +153,14 @@ def _audit(options: argparse.Namespace, settings: Settings) -> int:
 def _audit_run(options: argparse.Namespace, settings: Settings) -> int:
     from serving.measurement import run_in_child  # noqa: PLC0415
 
-    run_in_child(options.folder, replace(settings, model_dir=options.directory), options.batch, options.input)
+    run_in_child(options.folder, settings._replace(model_dir=options.directory), options.batch, options.input)
     return 0
 
 
 def _trial_run(options: argparse.Namespace, settings: Settings) -> int:
     from serving.trial_run import run_in_child  # noqa: PLC0415
 
-    run_in_child(options.folder, replace(settings, model_dir=options.directory), options.mode)
+    run_in_child(options.folder, settings._replace(model_dir=options.directory), options.mode)
     return 0
 
 

@@ -4,18 +4,17 @@ A pickle's ending says nothing of the framework that reads it. Its opcodes do: t
 that of the object.
 """
 
-import bz2
-import gzip
 import io
-import lzma
 import re
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 # The module of a pickled Booster; that of XGBoost's estimators is another, and scikit-learn serves those.
 XGBOOST_MODULE = "xgboost.core"
@@ -23,24 +22,17 @@ PICKLES = (".joblib", ".pkl", ".pickle")
 # How pickles of protocols 2 to 5 begin, and of the text protocol that old ones are in.
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"ccopy_reg\n", b"cxgboost")
 # XGBoost's JSON, and not any other that lies in an archive; anything in an archive may be JSON.
-XGBOOST_JSON = re.compile(rb'\s*\{\s*"(?:learner|version)"\s*:')
+XGBOOST_JSON = rb'\s*\{\s*"(?:learner|version)"\s*:'
 # XGBoost's binary JSON begins with a key of one of these names, its length in 8 bytes.
-XGBOOST_UBJ = re.compile(rb"\{L\x00{7}(?:\x07learner|\x07version|\x06Config|\x05Model)")
+XGBOOST_UBJ = rb"\{L\x00{7}(?:\x07learner|\x07version|\x06Config|\x05Model)"
 # Its binary format up to 3.0: a struct, then the names of the objective and the booster, each after its length.
-XGBOOST_BINARY = re.compile(
-    rb"(?:binf)?.{136}.\x00{7}[a-z]+:[a-z0-9_]+(?:\x06|\x08|\x04)\x00{7}(?:gbtree|gblinear|dart)", re.DOTALL
-)
+XGBOOST_BINARY = rb"(?s)(?:binf)?.{136}.\x00{7}[a-z]+:[a-z0-9_]+(?:\x06|\x08|\x04)\x00{7}(?:gbtree|gblinear|dart)"
 # A text model of LightGBM's, and not any other text.
 LIGHTGBM = b"tree\nversion=v"
 # Enough to hold the first class of any pickle: it comes before the object's contents.
 PREFIX_BYTES = 65_536
-# The beginnings of what joblib compresses pickles with, and what reads them; lz4 has no reader here.
-COMPRESSED: Mapping[bytes, Callable[[Path], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZ": bz2.open,
-    b"\xfd7zXZ": lzma.open,
-    b"\x5d\x00": lzma.open,
-}
+# The beginnings of what joblib compresses pickles with, and the modules that read them; lz4 has no reader here.
+COMPRESSED: Mapping[bytes, str] = {b"\x1f\x8b": "gzip", b"BZ": "bz2", b"\xfd7zXZ": "lzma", b"\x5d\x00": "lzma"}
 ZLIB = b"\x78"
 # Modules whose names come before that of the object's class: they only say how it is made.
 MAKERS = frozenset({"copyreg", "copy_reg", "builtins", "__builtin__", "collections", "numpy", "joblib"})
@@ -73,7 +65,7 @@ def is_xgboost_json(path: Path) -> bool:
     """Whether a JSON file is a model of XGBoost's."""
     try:
         with path.open("rb") as file:
-            return XGBOOST_JSON.match(file.read(PREFIX_BYTES)) is not None
+            return re.match(XGBOOST_JSON, file.read(PREFIX_BYTES)) is not None
     except OSError:
         return False
 
@@ -87,7 +79,7 @@ def is_xgboost(path: Path) -> bool:
         return False
     if is_pickle(beginning):
         return pickled_module(path) == XGBOOST_MODULE
-    return any(form.match(beginning) for form in (XGBOOST_JSON, XGBOOST_UBJ, XGBOOST_BINARY))
+    return any(re.match(form, beginning) for form in (XGBOOST_JSON, XGBOOST_UBJ, XGBOOST_BINARY))
 
 
 def is_lightgbm(path: Path) -> bool:
@@ -101,6 +93,9 @@ def is_lightgbm(path: Path) -> bool:
 
 def pickled_module(path: Path) -> str:
     """The module of the first class that a pickle names, perhaps compressed by joblib; empty where it names none."""
+    import lzma  # noqa: PLC0415 (of use for pickles alone, and 3 ms of every start)
+    import zlib  # noqa: PLC0415
+
     try:
         beginning = _beginning(path)
     except (OSError, EOFError, zlib.error, lzma.LZMAError):
@@ -116,6 +111,9 @@ def pickled_module(path: Path) -> str:
 
 def torch_content(path: Path) -> TorchContent:
     """What a `.pt`, `.pth` or `.pt2` file holds."""
+    import zipfile  # noqa: PLC0415 (of use for such files alone, and 3 ms of every start)
+    import zlib  # noqa: PLC0415
+
     try:
         with path.open("rb") as file:
             beginning = file.read(PREFIX_BYTES)
@@ -129,7 +127,7 @@ def torch_content(path: Path) -> TorchContent:
         return TorchContent.OTHER
 
 
-def _torch_archive(archive: zipfile.ZipFile) -> TorchContent:
+def _torch_archive(archive: "ZipFile") -> TorchContent:
     # All of a file's records are in one folder, whose name counts for nothing.
     inside = {name.partition("/")[2]: name for name in archive.namelist()}
     if "constants.pkl" in inside:
@@ -173,10 +171,12 @@ def _beginning(path: Path) -> bytes:
     with path.open("rb") as file:
         raw = file.read(PREFIX_BYTES)
     if raw.startswith(ZLIB):
-        return zlib.decompressobj().decompress(raw, PREFIX_BYTES)
-    for magic, opened in COMPRESSED.items():
+        from zlib import decompressobj  # noqa: PLC0415 (as above)
+
+        return decompressobj().decompress(raw, PREFIX_BYTES)
+    for magic, module in COMPRESSED.items():
         if raw.startswith(magic):
-            with opened(path) as stream:
+            with import_module(module).open(path) as stream:
                 return bytes(stream.read(PREFIX_BYTES))
     return raw
 

@@ -9,12 +9,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from serving.answer import Answer
 from serving.dispatcher import Outcome
 from serving.errors import ERROR_TYPE, OverloadedError, ServingError
 from serving.heads import Head, read
-from serving.invocations import OFFLOAD_BYTES, Answer, Begun, Invocation, size_of
+from serving.invocations import OFFLOAD_BYTES, Begun, Invocation, size_of
 from serving.metrics import CLIENT_CLOSED
 from serving.service import Service
 
@@ -164,17 +165,36 @@ class Ride:
             self._alarm = None
 
 
+class Found(NamedTuple):
+    """What a head asks for: the length of the body, what runs it, and whether the connection is kept then."""
+
+    length: int
+    invocation: Invocation
+    keeps_alive: bool
+
+
 class Express:
     """Finds what a head asks for; remembers the heads."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._limit = service.settings.max_payload_bytes
-        self._known: dict[bytes, tuple[int, Invocation] | None] = {}
+        self._known: dict[bytes, Found | None] = {}
 
-    def find(self, head: bytes) -> tuple[int, Invocation] | None:
-        """The length of the body and what runs it; None where the general way must be taken."""
-        if self._service.script is not None or not self._service.lifecycle.is_ready:
+    def take(self, head: bytes, respond: Respond) -> tuple[Ride, int, bool] | None:
+        """Begin a request with this head: its ride, the length of its body, and whether its connection is kept.
+
+        None where the general way must be taken.
+        """
+        found = self._find(head)
+        if found is None:
+            return None
+        length, invocation, keeps = found
+        return Ride(self._service, invocation, respond), length, keeps
+
+    def _find(self, head: bytes) -> Found | None:
+        lifecycle = self._service.lifecycle
+        if self._service.script is not None or not (lifecycle.is_ready or lifecycle.is_stopping):
             return None
         try:
             return self._known[head]
@@ -184,14 +204,10 @@ class Express:
             found = self._known[head] = self._resolve(read(head))
             return found
 
-    def ride(self, invocation: Invocation, respond: Respond) -> Ride:
-        """A request's way."""
-        return Ride(self._service, invocation, respond)
-
-    def _resolve(self, head: Head | None) -> tuple[int, Invocation] | None:
+    def _resolve(self, head: Head | None) -> Found | None:
         if head is None or not 0 < head.length <= self._limit:
             return None
         try:
-            return head.length, Invocation(self._service, head.asked)
+            return Found(head.length, Invocation(self._service, head.asked), head.keeps_alive)
         except ServingError:
             return None  # the general way says what is wrong with it

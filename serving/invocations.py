@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from serving.answer import Answer
 from serving.catalogue import Entry, Serving
 from serving.codecs import Form, Format, of_content_type
 from serving.mediatypes import negotiate
@@ -46,19 +47,6 @@ class Begun(NamedTuple):
     form: Form
     rows: int
     writer: Format
-
-
-class Answer(NamedTuple):
-    """An answer: its body, its media type and its status."""
-
-    body: bytes
-    media_type: str
-    status: int = 200
-
-    @property
-    def content_type(self) -> str:
-        """The media type as the header has it: text says that it is UTF-8."""
-        return f"{self.media_type}; charset=utf-8" if self.media_type.startswith("text/") else self.media_type
 
 
 class Invocation:

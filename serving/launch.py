@@ -2,8 +2,8 @@
 
 SageMaker must be able to connect within 250 ms of asking, and the kernel takes connections from the moment in which the
 port is bound; `/ping` must answer within 2 s. Whatever is imported before the framework holds the model up, and
-whatever is imported while the framework loads it costs nothing where there is a second core. So asyncio and uvicorn,
-0.1 s together, come after the framework, but no later than `PATIENCE`: TensorFlow's import takes some seconds, others
+whatever is imported while the framework loads it costs nothing where there is a second core. So asyncio and uvloop
+come after the framework, but no later than `PATIENCE`: TensorFlow's import takes some seconds, others
 some on a disk that has not been read yet.
 """
 
@@ -11,7 +11,6 @@ import socket
 import sys
 
 from serving.allocator import keep_freed_memory
-from serving.deferral import defer
 from serving.lifecycle import Lifecycle
 from serving.settings import Settings
 from serving.starter import Starter
@@ -20,8 +19,6 @@ from serving.starter import Starter
 PATIENCE = 0.3
 # Connections that wait for the loop to accept them; the kernel caps it at net.core.somaxconn.
 BACKLOG = 2048
-# What uvicorn's modules ask uvicorn for.
-UVICORN = {"Config": "uvicorn.config"}
 
 
 def serve(settings: Settings) -> int:
@@ -38,7 +35,6 @@ def serve(settings: Settings) -> int:
     starter = Starter(settings, Lifecycle())
     starter.start()
     starter.wait_for_framework(PATIENCE)
-    defer("uvicorn", UVICORN)
     try:
         from serving.server import run  # noqa: PLC0415 (see above)
 

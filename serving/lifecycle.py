@@ -25,6 +25,8 @@ class State(Enum):
 
 # Once here a server does not come back: a late "ready" from the loader must not undo a SIGTERM.
 FINAL = frozenset({State.STOPPING, State.FAILED})
+# Before there is a model.
+BEFORE = frozenset({State.STARTING, State.LOADING, State.WARMING})
 
 
 class Lifecycle:
@@ -43,6 +45,11 @@ class Lifecycle:
     def is_ready(self) -> bool:
         """Whether requests are taken."""
         return self._state is State.READY
+
+    @property
+    def is_getting_ready(self) -> bool:
+        """Whether there is going to be a model."""
+        return self._state in BEFORE
 
     @property
     def is_stopping(self) -> bool:

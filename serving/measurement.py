@@ -6,7 +6,7 @@ prepare -> load -> run (not counted) -> mark -> run (counted) -> mark
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ def _measure(folder: Path, settings: Settings, batch: int, given: Path | None) -
     from serving import backends, loader  # noqa: PLC0415 (numpy may be imported only now)
     from serving.signature import row_count  # noqa: PLC0415
 
-    loaded = loader.load(prepared, replace(settings, batch=False), lambda _state: None)
+    loaded = loader.load(prepared, settings._replace(batch=False), lambda _state: None)
     plan, model = loaded.prepared.plan, loaded.model
     if plan.framework == "onnx":
         # Profiling is settled when a session is made, and loading may have made two of them to try bf16.

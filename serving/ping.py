@@ -1,12 +1,17 @@
-"""`/ping` as an ASGI application of the standard library alone: it answers before anything slow is imported."""
+"""`/ping`, of the standard library alone: it answers before anything slow is imported.
+
+What SageMaker sends is answered by the connection itself (`serving.connection`), all else by an ASGI application.
+"""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
+from serving.answer import Answer
 from serving.errors import NotReadyError
 from serving.lifecycle import Lifecycle
+from serving.plain import fields_of, keeps_alive
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -16,6 +21,7 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PATH = "/ping"
 METHODS = ("GET", "HEAD", "POST")
+REQUEST_LINE = b"GET /ping HTTP/1.1"
 INVOCATIONS = "/invocations"
 METRICS = "/metrics"
 # Prometheus's text format.
@@ -23,17 +29,29 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Ping:
-    """The health check as an ASGI application: 200 when ready, else 503; the state in the body."""
+    """The health check: 200 when ready, else 503; the state in the body."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        del receive
+    def answer(self) -> Answer:
+        """The answer at this moment."""
         status = HTTPStatus.OK if self._lifecycle.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-        body = json.dumps({"state": self._lifecycle.state.value}).encode()
-        await answer(scope, send, status, "application/json", body)
+        return Answer(json.dumps({"state": self._lifecycle.state.value}).encode(), "application/json", status)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as an ASGI application."""
+        del receive
+        body, content_type, status = self.answer()
+        await answer(scope, send, status, content_type, body)
+
+
+def is_to_be_kept(head: bytes) -> bool | None:
+    """Whether the sender of a health check wants to keep its connection; None unless it is one of the plainest kind."""
+    fields = fields_of(head, REQUEST_LINE)
+    if fields is None or fields.get("content-length", "0") != "0":
+        return None
+    return keeps_alive(fields)
 
 
 def not_ready(lifecycle: Lifecycle) -> NotReadyError:

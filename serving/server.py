@@ -15,22 +15,25 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import uvloop
-from uvicorn.config import Config
-from uvicorn.server import Server as UvicornServer
 
-from serving.connection import Connection, Gate
+from serving.connection import Connection
 from serving.door import Door
+from serving.early import Early
+from serving.gate import Gate
+from serving.later import Later
 from serving.launch import BACKLOG
 from serving.lifecycle import State
+from serving.ping import Ping
 from serving.scratch import remove_all
 from serving.settings import Settings
 from serving.starter import Front, Starter
+
+if TYPE_CHECKING:
+    from serving.general import General
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +42,8 @@ DRAIN_SECONDS = 25
 # After SIGTERM, requests that are on the wire already are still taken for this long, and answered with
 # "Connection: close"; only then is the port closed. Closing it at once would reset them.
 GRACE_SECONDS = 0.5
-# Load balancers, SageMaker's among them, keep connections for 60 s; the side that reuses one must be the
-# first to give it up, or requests are lost in the race.
-KEEP_ALIVE_SECONDS = 75
+# What is left for connections whose script has taken all the time.
+MOMENT = 1.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -53,71 +55,37 @@ def run(settings: Settings, listener: socket.socket, starter: Starter) -> int:
 
 async def _run(settings: Settings, listener: socket.socket, starter: Starter) -> int:
     server = Server(settings, starter)
-    await server.serve(sockets=[listener])
+    await server.serve(listener)
     server.close()
     return server.status
 
 
-class Server(UvicornServer):
-    """uvicorn's server with our start, our signals and our stop."""
+class Server:
+    """Everything that belongs to the event loop, which is the running one."""
 
     def __init__(self, settings: Settings, starter: Starter) -> None:
         self.status = 0
         self._settings = settings
         self._starter = starter
         self._lifecycle = starter.lifecycle
-        door, gate = Door(self._lifecycle), Gate()
-        self._front = Front(door, gate, self._give_up)
         self._loop = asyncio.get_running_loop()
-        super().__init__(
-            Config(
-                door,
-                interface="asgi3",
-                http=partial(Connection, gate),  # type: ignore[arg-type]  # it is called as the class would be
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                backlog=BACKLOG,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
+        self._told_to_stop = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None
+        door = Door(self._lifecycle)
+        self._gate = Gate(Ping(self._lifecycle), Early(self._lifecycle), Later(lambda: _general(door)))
+        self._front = Front(door, self._gate, self._give_up)
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Answer, serve what is loaded, and stop when told to."""
+        for number in STOP_SIGNALS:
+            self._loop.add_signal_handler(number, self._stop, number)
+        port = await self._loop.create_server(
+            lambda: Connection(self._gate, self._loop), sock=listener, backlog=BACKLOG
         )
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT; unlike uvicorn's own, the process then ends with its own status."""
-        for number in STOP_SIGNALS:
-            self._loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-        for number in STOP_SIGNALS:
-            self._loop.remove_signal_handler(number)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer connections, then serve what is loaded."""
-        await super().startup(sockets)
         log.info("listening on %s:%d", self._settings.host, self._settings.port)
         self._starter.attach(self._loop, self._front)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what was taken."""
-        self._lifecycle.enter(State.STOPPING)
-        log.info("stopping: finishing what was taken")
-        if self.status == 0:
-            await asyncio.sleep(GRACE_SECONDS)
-        await self._stop_script()
-        await super().shutdown(sockets)
-
-    async def _stop_script(self) -> None:
-        """While the port is open, for scripts reach the model through it; what is left is for uvicorn."""
-        started = monotonic()
-        service = self._starter.service
-        if service and service.script:
-            await service.script.stop(DRAIN_SECONDS)
-        left = DRAIN_SECONDS - (monotonic() - started)
-        self.config.timeout_graceful_shutdown = max(1, int(left))
+        await self._told_to_stop.wait()
+        await self._finish(port)
 
     def close(self) -> None:
         """Release what is left; a loader that is still inside a framework's own code is not waited for."""
@@ -129,9 +97,50 @@ class Server(UvicornServer):
             remove_all()
             os._exit(self.status)
 
+    def _stop(self, number: int) -> None:
+        """Called for a signal; a second interrupt ends the patience with what is not finished."""
+        if number == signal.SIGINT and self._patience is not None:
+            self._patience.reschedule(self._loop.time())
+        self._told_to_stop.set()
+
     def _give_up(self, reason: str) -> None:
         sys.stderr.write(f"\n{reason}\n\n")
         sys.stderr.flush()
         self._lifecycle.enter(State.FAILED)
         self.status = 1
-        self.should_exit = True
+        self._told_to_stop.set()
+
+    async def _finish(self, port: asyncio.Server) -> None:
+        """Finish what was taken."""
+        self._lifecycle.enter(State.STOPPING)
+        log.info("stopping: finishing what was taken")
+        if self.status == 0:
+            await asyncio.sleep(GRACE_SECONDS)
+        started = monotonic()
+        service = self._starter.service
+        if service and service.script:
+            # While the port is open, for scripts reach the model through it.
+            await service.script.stop(DRAIN_SECONDS)
+        port.close()
+        await self._part(DRAIN_SECONDS - (monotonic() - started))
+
+    async def _part(self, seconds: float) -> None:
+        """Have every connection closed when it has its answer, and the rest when the time is up."""
+        try:
+            async with asyncio.timeout(max(seconds, MOMENT)) as self._patience:
+                for connection in self._gate.connections:
+                    connection.shutdown()
+                await self._gate.empty()
+                if general := self._gate.general.made:
+                    await general.finish()
+        except TimeoutError:
+            log.warning("%d connections are cut off: their answers are not ready", len(self._gate.connections))
+            for connection in self._gate.connections:
+                connection.abort()
+
+
+def _general(door: Door) -> "General":
+    """Import and make the general way."""
+    from serving.general import General  # noqa: PLC0415 (uvicorn, which SageMaker's requests do without)
+
+    return General(door)

@@ -8,9 +8,8 @@ table is generated from the fields below (`python -m serving settings`).
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 MAX_PORT = 65_535
 # A payload limit counts as SageMaker does: its "6 MB" is 6,291,456 bytes.
@@ -53,6 +52,18 @@ class Takes(NamedTuple):
     parse: Callable[[str], Any]
 
 
+class Setting(NamedTuple):
+    """What sets a field: what its variables take, what it means, and their names."""
+
+    takes: Takes
+    meaning: str
+    names: tuple[str, ...]
+
+
+def _setting(takes: Takes, meaning: str, *names: str) -> Setting:
+    return Setting(takes, meaning, names)
+
+
 def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Takes:
     def parse(text: str) -> float:
         value = kind(text)
@@ -93,10 +104,6 @@ def _media_type(text: str) -> str:
     return kind
 
 
-def _setting(default: Any, takes: Takes, meaning: str, *names: str) -> Any:  # noqa: ANN401 (as dataclasses.field)
-    return field(default=default, metadata={"names": names, "takes": takes, "meaning": meaning})
-
-
 PATH = Takes("a directory", Path)
 TEXT = Takes("a host name or address", str)
 NAME = Takes("a name", str.strip)
@@ -112,128 +119,163 @@ BYTES = _number(1, 2048 * MEGABYTE)
 OTHER_UNITS = {"MAX_CONTENT_LENGTH": Takes(f"{BYTES.words}, in bytes", lambda text: BYTES.parse(text) / MEGABYTE)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything that can be set; of several names for one thing the first that is set counts."""
 
-    host: str = _setting("0.0.0.0", TEXT, "address to listen on", "SERVING_HOST")  # noqa: S104 (SageMaker's rule)
-    port: int = _setting(8080, _number(1, MAX_PORT), "port to listen on", "SAGEMAKER_BIND_TO_PORT", "SERVING_PORT")
-    model_dir: Path = _setting(MODEL_DIR, PATH, "where the model is", "SERVING_MODEL_DIR")
-    default_model: str = _setting(
-        "",
-        NAME,
-        "model that answers where a request names none, if the archive has several (else the first by name)",
-        "SAGEMAKER_TFS_DEFAULT_MODEL_NAME",
+    host: Annotated[str, _setting(TEXT, "address to listen on", "SERVING_HOST")] = "0.0.0.0"  # noqa: S104 (SageMaker's rule)
+    port: Annotated[
+        int, _setting(_number(1, MAX_PORT), "port to listen on", "SAGEMAKER_BIND_TO_PORT", "SERVING_PORT")
+    ] = 8080
+    model_dir: Annotated[Path, _setting(PATH, "where the model is", "SERVING_MODEL_DIR")] = MODEL_DIR
+    default_model: Annotated[
+        str,
+        _setting(
+            NAME,
+            "model that answers where a request names none, if the archive has several (else the first by name)",
+            "SAGEMAKER_TFS_DEFAULT_MODEL_NAME",
+        ),
+    ] = ""
+    max_payload_mb: Annotated[
+        float,
+        _setting(
+            _number(0.001, 2048, float),
+            "largest request body, in MB of 2^20 bytes; `MAX_CONTENT_LENGTH` in bytes",
+            "SERVING_MAX_PAYLOAD_MB",
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+            "MAX_CONTENT_LENGTH",
+        ),
+    ] = DEFAULT_PAYLOAD_MB
+    timeout: Annotated[
+        float,
+        _setting(
+            _number(0.1, 3600, float),
+            "seconds until a request without an answer gets 504",
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+        ),
+    ] = DEFAULT_TIMEOUT_SECONDS
+    default_accept: Annotated[
+        str,
+        _setting(
+            Takes("a media type", _media_type),
+            "format of answers where the request does not say (else JSON; CSV of XGBoost models); a script may have "
+            "its own",
+            "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+        ),
+    ] = ""
+    fpmath: Annotated[
+        str,
+        _setting(
+            _choice(*FPMATH_MODES),
+            "bf16 for float32 models, where the processor has it: if the model stands it, always, never",
+            "SERVING_FPMATH",
+        ),
+    ] = "auto"
+    fpmath_tolerance: Annotated[
+        float,
+        _setting(
+            _number(0, 1, float),
+            "largest deviation of any output, relative to its largest value, with which auto keeps bf16",
+            "SERVING_FPMATH_TOLERANCE",
+        ),
+    ] = DEFAULT_FPMATH_TOLERANCE
+    batch: Annotated[bool, _setting(_switch(), "run requests that wait together", "SERVING_BATCH")] = True
+    max_batch: Annotated[int, _setting(_number(1, 65_536), "most rows of a joint run", "SERVING_MAX_BATCH")] = (
+        DEFAULT_MAX_BATCH
     )
-    max_payload_mb: float = _setting(
-        DEFAULT_PAYLOAD_MB,
-        _number(0.001, 2048, float),
-        "largest request body, in MB of 2^20 bytes; `MAX_CONTENT_LENGTH` in bytes",
-        "SERVING_MAX_PAYLOAD_MB",
-        "SAGEMAKER_MAX_PAYLOAD_IN_MB",
-        "MAX_CONTENT_LENGTH",
-    )
-    timeout: float = _setting(
-        DEFAULT_TIMEOUT_SECONDS,
-        _number(0.1, 3600, float),
-        "seconds until a request without an answer gets 504",
-        "SAGEMAKER_MODEL_SERVER_TIMEOUT",
-        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
-    )
-    default_accept: str = _setting(
-        "",
-        Takes("a media type", _media_type),
-        "format of answers where the request does not say (else JSON; CSV of XGBoost models); a script may have its "
-        "own",
-        "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
-    )
-    fpmath: str = _setting(
-        "auto",
-        _choice(*FPMATH_MODES),
-        "bf16 for float32 models, where the processor has it: if the model stands it, always, never",
-        "SERVING_FPMATH",
-    )
-    fpmath_tolerance: float = _setting(
-        DEFAULT_FPMATH_TOLERANCE,
-        _number(0, 1, float),
-        "largest deviation of any output, relative to its largest value, with which auto keeps bf16",
-        "SERVING_FPMATH_TOLERANCE",
-    )
-    batch: bool = _setting(True, _switch(), "run requests that wait together", "SERVING_BATCH")  # noqa: FBT003
-    max_batch: int = _setting(DEFAULT_MAX_BATCH, _number(1, 65_536), "most rows of a joint run", "SERVING_MAX_BATCH")
-    lanes: int = _setting(
-        0,
-        _number(0, 256),
-        "runs made at once, each on its part of the cores; 0 has it measured which is best (ONNX), else one",
-        "SERVING_LANES",
-    )
-    max_queue: int = _setting(
-        DEFAULT_MAX_QUEUE, _number(1, 1_000_000), "most requests that wait; more get 503", "SERVING_MAX_QUEUE"
-    )
-    max_bodies_mb: float = _setting(
-        0,
-        _number(0, 1_048_576, float),
-        "what large request bodies (from 128 kB on) may take together, in MB of 2^20 bytes; further ones are not read "
-        "until there is room; 0 is a sixteenth of the memory that is left once the model is loaded",
-        "SERVING_MAX_BODIES_MB",
-    )
-    script_workers: int = _setting(
-        0,
-        _number(0, 256),
-        "processes that run the archive's script; 0 is one for each core, from 2 to 8",
-        "SAGEMAKER_GUNICORN_WORKERS",
-        "SAGEMAKER_MODEL_SERVER_WORKERS",
-    )
-    script_program: str = _setting(
-        "", NAME, "file name of the script, `inference.py` unless said otherwise", "SAGEMAKER_PROGRAM"
-    )
-    script_source: str = _setting(
-        "",
-        Takes("a folder, file:// or s3://", str.strip),
-        "where the script is, if not in `code/` of the archive: a folder, or a `.tar.gz` in S3 or a file",
-        "SAGEMAKER_SUBMIT_DIRECTORY",
-    )
-    region: str = _setting("", NAME, "AWS region of the script's bucket", "SAGEMAKER_REGION", "AWS_REGION")
-    allow_pickle: bool = _setting(
-        True,  # noqa: FBT003
-        _switch(),
-        "load models that are pickles (`.pkl`, `.joblib`), which run code of the archive's when they are loaded",
-        "SERVING_ALLOW_PICKLE",
-    )
-    skops_trusted: tuple[str, ...] = _setting(
-        (), NAMES, "types besides skops's own that a `.skops` model may have", "SERVING_SKOPS_TRUSTED"
-    )
-    sklearn_method: str = _setting(
-        "",
-        _choice(*SKLEARN_METHODS),
-        "method of a scikit-learn model that answers where a request names none (else the first of these that it has)",
-        "SERVING_SKLEARN_METHOD",
-    )
-    xgboost_output: tuple[str, ...] = _setting(
-        (),
-        Takes("names with commas between", lambda text: _names(text.replace(" ", "").lower())),
-        "what an XGBoost model answers for each row: of predicted_label, labels, probability, probabilities, "
-        "raw_score, raw_scores, predicted_score (else its prediction)",
-        "SAGEMAKER_INFERENCE_OUTPUT",
-    )
-    xgboost_ensemble: bool = _setting(
-        True,  # noqa: FBT003
-        _switch(),
-        "have all of several XGBoost models answer together (else the first by name)",
-        "SAGEMAKER_INFERENCE_ENSEMBLE",
-    )
-    batch_transform: bool = _setting(
-        False,  # noqa: FBT003
-        _switch(),
-        "SageMaker's own, for Batch Transform: an XGBoost model's CSV answers end with a line break",
-        "SAGEMAKER_BATCH",
-    )
-    log_level: int = _setting(
-        DEFAULT_LEVEL,
-        Takes("a level's number or name", _level),
-        "least severe log lines written",
-        "SAGEMAKER_CONTAINER_LOG_LEVEL",
-    )
+    lanes: Annotated[
+        int,
+        _setting(
+            _number(0, 256),
+            "runs made at once, each on its part of the cores; 0 has it measured which is best (ONNX), else one",
+            "SERVING_LANES",
+        ),
+    ] = 0
+    max_queue: Annotated[
+        int, _setting(_number(1, 1_000_000), "most requests that wait; more get 503", "SERVING_MAX_QUEUE")
+    ] = DEFAULT_MAX_QUEUE
+    max_bodies_mb: Annotated[
+        float,
+        _setting(
+            _number(0, 1_048_576, float),
+            "what large request bodies (from 128 kB on) may take together, in MB of 2^20 bytes; further ones are not "
+            "read until there is room; 0 is a sixteenth of the memory that is left once the model is loaded",
+            "SERVING_MAX_BODIES_MB",
+        ),
+    ] = 0
+    script_workers: Annotated[
+        int,
+        _setting(
+            _number(0, 256),
+            "processes that run the archive's script; 0 is one for each core, from 2 to 8",
+            "SAGEMAKER_GUNICORN_WORKERS",
+            "SAGEMAKER_MODEL_SERVER_WORKERS",
+        ),
+    ] = 0
+    script_program: Annotated[
+        str, _setting(NAME, "file name of the script, `inference.py` unless said otherwise", "SAGEMAKER_PROGRAM")
+    ] = ""
+    script_source: Annotated[
+        str,
+        _setting(
+            Takes("a folder, file:// or s3://", str.strip),
+            "where the script is, if not in `code/` of the archive: a folder, or a `.tar.gz` in S3 or a file",
+            "SAGEMAKER_SUBMIT_DIRECTORY",
+        ),
+    ] = ""
+    region: Annotated[str, _setting(NAME, "AWS region of the script's bucket", "SAGEMAKER_REGION", "AWS_REGION")] = ""
+    allow_pickle: Annotated[
+        bool,
+        _setting(
+            _switch(),
+            "load models that are pickles (`.pkl`, `.joblib`), which run code of the archive's when they are loaded",
+            "SERVING_ALLOW_PICKLE",
+        ),
+    ] = True
+    skops_trusted: Annotated[
+        tuple[str, ...],
+        _setting(NAMES, "types besides skops's own that a `.skops` model may have", "SERVING_SKOPS_TRUSTED"),
+    ] = ()
+    sklearn_method: Annotated[
+        str,
+        _setting(
+            _choice(*SKLEARN_METHODS),
+            "method of a scikit-learn model that answers where a request names none (else the first of these that it "
+            "has)",
+            "SERVING_SKLEARN_METHOD",
+        ),
+    ] = ""
+    xgboost_output: Annotated[
+        tuple[str, ...],
+        _setting(
+            Takes("names with commas between", lambda text: _names(text.replace(" ", "").lower())),
+            "what an XGBoost model answers for each row: of predicted_label, labels, probability, probabilities, "
+            "raw_score, raw_scores, predicted_score (else its prediction)",
+            "SAGEMAKER_INFERENCE_OUTPUT",
+        ),
+    ] = ()
+    xgboost_ensemble: Annotated[
+        bool,
+        _setting(
+            _switch(),
+            "have all of several XGBoost models answer together (else the first by name)",
+            "SAGEMAKER_INFERENCE_ENSEMBLE",
+        ),
+    ] = True
+    batch_transform: Annotated[
+        bool,
+        _setting(
+            _switch(),
+            "SageMaker's own, for Batch Transform: an XGBoost model's CSV answers end with a line break",
+            "SAGEMAKER_BATCH",
+        ),
+    ] = False
+    log_level: Annotated[
+        int,
+        _setting(
+            Takes("a level's number or name", _level), "least severe log lines written", "SAGEMAKER_CONTAINER_LOG_LEVEL"
+        ),
+    ] = DEFAULT_LEVEL
 
     @property
     def max_payload_bytes(self) -> int:
@@ -246,28 +288,34 @@ class Settings:
         return int(self.max_bodies_mb * MEGABYTE)
 
 
+SETTINGS: Mapping[str, Setting] = {
+    field: annotation.__metadata__[0] for field, annotation in Settings.__annotations__.items()
+}
+
+
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """The settings that these variables make; an empty variable counts as unset. Raises SettingError."""
     values = {}
-    for entry in fields(Settings):
-        name = next((n for n in entry.metadata["names"] if environment.get(n, "").strip()), None)
+    for field, setting in SETTINGS.items():
+        name = next((n for n in setting.names if environment.get(n, "").strip()), None)
         if name is not None:
-            values[entry.name] = _parsed(entry, name, environment[name])
+            values[field] = _parsed(setting, name, environment[name])
     return Settings(**values)
 
 
 def markdown_table() -> str:
     """The settings as the README's table."""
     lines = ["| variable | default | takes | meaning |", "|---|---|---|---|"]
-    for entry in fields(Settings):
-        names = ", ".join(f"`{name}`" for name in entry.metadata["names"])
-        default = logging.getLevelName(DEFAULT_LEVEL) if entry.name == "log_level" else _shown(entry.default)
-        lines.append(f"| {names} | {default} | {entry.metadata['takes'].words} | {entry.metadata['meaning']} |")
+    for field, setting in SETTINGS.items():
+        names = ", ".join(f"`{name}`" for name in setting.names)
+        default = Settings._field_defaults[field]
+        shown = logging.getLevelName(DEFAULT_LEVEL) if field == "log_level" else _shown(default)
+        lines.append(f"| {names} | {shown} | {setting.takes.words} | {setting.meaning} |")
     return "\n".join(lines)
 
 
-def _parsed(entry: "Field[Any]", name: str, text: str) -> Any:  # noqa: ANN401 (the field's type)
-    takes: Takes = OTHER_UNITS.get(name, entry.metadata["takes"])
+def _parsed(setting: Setting, name: str, text: str) -> Any:  # noqa: ANN401 (the field's type)
+    takes = OTHER_UNITS.get(name, setting.takes)
     try:
         return takes.parse(text)
     except ValueError:

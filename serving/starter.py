@@ -1,8 +1,9 @@
 """What happens in the loader's thread: prepared -> imported -> loaded -> in service -> whole -> tuned.
 
 The way to readiness is kept short: most of a framework's loading is its own work without Python's lock, and beside it
-is imported what serves. Starlette, which ordinary invocations do without, is imported after readiness, and FastAPI when
-a request first needs it (`serving.door`). What can be found out while the model serves comes last (`serving.tuning`).
+is imported what serves. uvicorn, Starlette and FastAPI, which SageMaker's requests do without, are imported when one
+first needs them (`serving.gate`, `serving.door`). What can be found out while the model serves comes last
+(`serving.tuning`).
 """
 
 import gc
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from serving.budget import Budget
-    from serving.connection import Gate
     from serving.door import Door
+    from serving.gate import Gate
     from serving.loader import Loaded
     from serving.scripts.found import Script
     from serving.service import Service
@@ -143,7 +144,6 @@ class Starter:
 
         tuning = Tuning(service, loaded, self._mailbox)
         tuning.join()
-        self._take_the_unusual(service)
         _keep()
         tuning.divide()
 
@@ -171,14 +171,9 @@ class Starter:
         from serving.service import Service  # noqa: PLC0415
 
         self.service = service = Service(self._settings, self.lifecycle)
-        self._call(self._front.result().door.show, service.metrics, lambda: _application(service))
+        door = self._front.result().door
+        self._call(door.show, service.metrics, lambda: _endpoint(service), lambda: _application(service))
         return service
-
-    def _take_the_unusual(self, service: "Service") -> None:
-        """Import and make what invocations of other than the ordinary kind need."""
-        from serving.endpoint import Endpoint  # noqa: PLC0415 (Starlette)
-
-        self._call(self._front.result().door.take, Endpoint(service, to_script=True))
 
     def _open_door(self, service: "Service") -> None:
         """Make the whole application at once: a script's requests for the model need it."""
@@ -223,6 +218,15 @@ class Starter:
         self._call(self.lifecycle.enter, state)
 
 
+def _endpoint(service: "Service") -> Application:
+    """Import and make what invocations of other than the ordinary kind need."""
+    from serving.endpoint import Endpoint  # noqa: PLC0415 (Starlette)
+
+    endpoint = Endpoint(service, to_script=True)
+    _keep()
+    return endpoint
+
+
 def _application(service: "Service") -> Application:
     """Import FastAPI and make the whole application."""
     from serving.app import build  # noqa: PLC0415 (FastAPI)
@@ -233,9 +237,10 @@ def _application(service: "Service") -> Application:
 
 
 def _keep() -> None:
-    """Have the collector pass over what lives by now, for it lives as long as the process.
+    """Have the collector work from now on, and pass over what lives by now, for it lives as long as the process.
 
     To walk it again and again stops everything for some 15 ms each time: NumPy, FastAPI and their modules are 300,000
     objects.
     """
     gc.freeze()
+    gc.enable()

@@ -16,7 +16,6 @@ What a child does is in `serving.trial_run`; what it leaves in a folder is a ver
 import json
 import logging
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,9 +53,11 @@ def settle(
     """
     if not (prepared.plan.bf16_on_trial and prepared.plan.bf16_variables):
         return prepared
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 (most models are not tried so, and this is 2 ms of a start)
+
     log.info("trying bf16 on the model, in processes of their own")
     try:
-        with tempfile.TemporaryDirectory(prefix="trial-") as name:
+        with TemporaryDirectory(prefix="trial-") as name:
             trial = _tried(Path(name), settings, environment, seconds)
     except OSError as error:
         # No folder that can be written to, no memory for a process.

@@ -27,7 +27,7 @@ TENSORFLOW = Measured("/opt/ml/model/1", 2, 30.0, Circumstances("tensorflow", Fa
 
 
 def settings(folder: Path) -> Settings:
-    return replace(Settings(), model_dir=folder)
+    return Settings(model_dir=folder)
 
 
 def rows(made: audit.Report) -> dict[str, Kernel]:

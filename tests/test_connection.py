@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from threading import Event
 from typing import Any
 
 import pytest
 import uvloop
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
-from serving.connection import Connection, Gate
-from serving.invocations import Answer
+from harness.asgi import in_state
+from serving.answer import Answer
+from serving.connection import Connection
+from serving.gate import Gate
+from serving.general import General
+from serving.later import Later
+from serving.lifecycle import State
+from serving.ping import Application, Ping
 
 PATIENCE = 30.0
 IDLE_SECONDS = 0.3
@@ -33,14 +37,11 @@ class Rides:
         self.held = asyncio.Event()
         self.gone = asyncio.Event()
 
-    def find(self, head: bytes) -> tuple[int, Any] | None:
-        length = int(head.rpartition(b":")[2])
-        return (length, None) if head.startswith(b"POST") else None
-
-    def ride(self, invocation: object, respond: Callable[[Answer], None]) -> "Rides":
-        del invocation
+    def take(self, head: bytes, respond: Callable[[Answer], None]) -> "tuple[Rides, int, bool] | None":
+        if not head.startswith(b"POST") or b"TE: " in head:
+            return None
         self.respond = respond
-        return self
+        return self, int(head.rpartition(b":")[2]), b"close" not in head
 
     def reserve(self, size: int, begin: Callable[[], None]) -> None:
         self.size, self.begin = size, begin
@@ -69,8 +70,10 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def connected(rides: Rides) -> AsyncIterator[tuple[ServerState, Streams]]:
-    """A client's connection to a server with those rides."""
+async def connected(
+    rides: Rides, make: Callable[[Application], General] = General
+) -> AsyncIterator[tuple[Gate, Streams]]:
+    """A client's connection to a server with those rides; `make` is called where the general way is needed."""
 
     async def general(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI's own)
         """What heads that come in pieces get: the same answer."""
@@ -80,16 +83,12 @@ async def connected(rides: Rides) -> AsyncIterator[tuple[ServerState, Streams]]:
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": body})
 
-    gate = Gate()
-    gate.express = rides  # type: ignore[assignment]  # what a connection needs of it
-    state = ServerState()
-    config = Config(general, interface="asgi3", log_config=None, timeout_keep_alive=IDLE_SECONDS)  # type: ignore[arg-type]  # any number of seconds will do
-    make = partial(Connection, gate, config, state, {})
+    gate = Gate(Ping(in_state(State.READY)), rides, Later(lambda: make(general)))  # type: ignore[arg-type]  # what a connection needs of it
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(make, "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Connection(gate, loop, IDLE_SECONDS), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     async with asyncio.timeout(PATIENCE):
-        yield state, (reader, writer)
+        yield gate, (reader, writer)
     writer.close()
     server.close()
 
@@ -138,11 +137,11 @@ def test_a_stop_waits_for_the_answer_that_is_owed(by: str) -> None:
     async def scenario() -> None:
         rides = Rides()
         rides.waits = True
-        async with connected(rides) as (state, (reader, writer)):
+        async with connected(rides) as (gate, (reader, writer)):
             writer.write(REQUEST)
             await rides.started.wait()
             if by == "the server":
-                for connection in state.connections:
+                for connection in gate.connections:
                     connection.shutdown()
             else:
                 rides.is_last = True
@@ -157,10 +156,10 @@ def test_a_stop_waits_for_the_answer_that_is_owed(by: str) -> None:
 
 def test_an_idle_connection_is_closed_at_a_stop() -> None:
     async def scenario() -> None:
-        async with connected(Rides()) as (state, (reader, writer)):
+        async with connected(Rides()) as (gate, (reader, writer)):
             writer.write(REQUEST)
             await answer(reader)
-            for connection in list(state.connections):
+            for connection in list(gate.connections):
                 connection.shutdown()
             assert await reader.read() == b""
 
@@ -171,12 +170,12 @@ def test_the_ride_of_a_client_that_leaves_is_told() -> None:
     async def scenario() -> None:
         rides = Rides()
         rides.waits = True
-        async with connected(rides) as (state, (_, writer)):
+        async with connected(rides) as (gate, (_, writer)):
             writer.write(REQUEST)
             await rides.started.wait()
             writer.close()
             await rides.left.wait()
-            assert not state.connections
+            assert not gate.connections
 
     asyncio.run(scenario())
 
@@ -186,11 +185,11 @@ def test_many_bytes_ahead_stop_the_reading_until_their_turn(monkeypatch: pytest.
         rides = Rides()
         rides.waits = True
         many = 3000
-        async with connected(rides) as (state, (reader, writer)):
+        async with connected(rides) as (gate, (reader, writer)):
             writer.write(REQUEST)
             await rides.started.wait()
             paused = asyncio.Event()
-            (connection,) = state.connections
+            (connection,) = gate.connections
             monkeypatch.setattr(connection.transport, "pause_reading", paused.set)
             monkeypatch.setattr(connection.transport, "resume_reading", lambda: None)
             writer.write(REQUEST * (many - 1))
@@ -262,14 +261,14 @@ def test_what_comes_of_a_body_that_has_its_answer_is_dropped(runner: asyncio.Run
 def test_a_client_that_leaves_while_it_waits_is_noticed_in_its_turn(runner: asyncio.Runner) -> None:
     async def scenario() -> None:
         rides = Rides()
-        async with connected(rides) as (state, (_, writer)):
+        async with connected(rides) as (gate, (_, writer)):
             writer.write(LARGE)
             await rides.asked.wait()
             writer.close()
             await writer.wait_closed()
             rides.begin()
             await rides.left.wait()
-            assert not state.connections
+            assert not gate.connections
 
     runner.run(scenario())
 
@@ -302,13 +301,159 @@ def test_an_answer_that_is_never_taken_is_out_of_hand_when_it_is_given_up(runner
     async def scenario() -> None:
         rides = Rides()
         rides.waits = True
-        async with connected(rides) as (state, (_, writer)):
+        async with connected(rides) as (gate, (_, writer)):
             writer.write(REQUEST)
             await rides.started.wait()
             rides.respond(Answer(b"a" * 20_000_000, "text/plain"))
             await rides.held.wait()
             rides.abort()
             await rides.gone.wait()
-            assert not state.connections
+            assert not gate.connections
+
+    runner.run(scenario())
+
+
+# A field that only the general way knows.
+UNUSUAL = REQUEST.replace(b"Host: x", b"TE: trailers")
+PING = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
+IN_PIECES = (REQUEST[:20], REQUEST[20:])
+
+
+def never(_: Application) -> General:
+    raise AssertionError("nobody has asked for what needs it")
+
+
+async def ping_answer(reader: asyncio.StreamReader) -> bytes:
+    """The head and the body of a health check's answer."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    return head + await reader.readexactly(len(b'{"state": "ready"}'))
+
+
+def test_health_checks_and_requests_of_the_ordinary_kind_need_no_general_way(runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        async with connected(Rides(), never) as (gate, (reader, writer)):
+            writer.write(PING + REQUEST + PING + PING)
+            for _ in range(2):
+                found = await ping_answer(reader)
+                assert found.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
+                assert found.endswith(b'{"state": "ready"}')
+                if _ == 0:
+                    assert (await answer(reader)).endswith(b"hi")
+            await ping_answer(reader)
+            writer.write(PING[:-2] + b"Connection: close\r\n\r\n" + REQUEST)
+            assert b"\r\nconnection: close\r\n" in await ping_answer(reader)
+            assert await reader.read() == b""
+            assert gate.general.made is None
+
+    runner.run(scenario())
+
+
+def test_a_request_that_is_to_be_the_last_is_the_last(runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        rides = Rides()
+        async with connected(rides, never) as (_, (reader, writer)):
+            head, body = REQUEST.split(b"\r\n\r\n")
+            head = head.replace(b"Host: x", b"Connection: close\r\nHost: x")
+            writer.write(head + b"\r\n\r\n" + body + REQUEST)
+            assert b"\r\nconnection: close\r\n" in await answer(reader)
+            assert await reader.read() == b""
+            assert rides.bodies == [b"hi"]
+
+    runner.run(scenario())
+
+
+def test_requests_of_either_kind_are_answered_in_order_while_the_general_way_is_made(runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        made, may = asyncio.Event(), Event()
+        loop = asyncio.get_running_loop()
+
+        def slowly(application: Application) -> General:
+            loop.call_soon_threadsafe(made.set)
+            may.wait(PATIENCE)
+            return General(application)
+
+        rides = Rides()
+        async with connected(rides, slowly) as (gate, (reader, writer)):
+            writer.write(IN_PIECES[0])
+            await made.wait()
+            writer.write(IN_PIECES[1] + REQUEST)
+            other_reader, other = await asyncio.open_connection(*writer.get_extra_info("peername"))
+            other.write(PING)
+            assert (await ping_answer(other_reader)).startswith(b"HTTP/1.1 200 ")  # not held up
+            other.close()
+            assert rides.bodies == []
+            may.set()
+            for _ in range(2):
+                assert (await answer(reader)).endswith(b"hi")
+            assert gate.general.made is not None
+            writer.write(REQUEST)
+            assert (await answer(reader)).endswith(b"hi")
+            assert rides.bodies[-1] == b"hi"  # the fast way again
+
+    runner.run(scenario())
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_stop_while_the_general_way_is_made_waits_for_the_answer(runner: asyncio.Runner, leaves: bool) -> None:
+    async def scenario() -> None:
+        made, may = asyncio.Event(), Event()
+        loop = asyncio.get_running_loop()
+
+        def slowly(application: Application) -> General:
+            loop.call_soon_threadsafe(made.set)
+            may.wait(PATIENCE)
+            return General(application)
+
+        async with connected(Rides(), slowly) as (gate, (reader, writer)):
+            writer.write(UNUSUAL)
+            await made.wait()
+            if leaves:
+                writer.close()
+                await writer.wait_closed()
+                await gate.empty()
+                may.set()
+                assert await gate.general.get()
+                return
+            for connection in gate.connections:
+                connection.shutdown()
+            may.set()
+            last = await answer(reader)
+            assert b"\r\nconnection: close\r\n" in last
+            assert last.endswith(b"hi")
+            assert await reader.read() == b""
+
+    runner.run(scenario())
+
+
+def test_where_there_can_be_no_general_way_its_requests_are_refused(
+    runner: asyncio.Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_: Application) -> General:
+        raise ImportError("no module of that name")
+
+    async def scenario() -> None:
+        async with connected(Rides(), fails) as (_, (reader, writer)):
+            writer.write(UNUSUAL)
+            found = await reader.read()
+            assert found.startswith(b"HTTP/1.1 500 ")
+            assert b"internal_error" in found
+            assert b"module" not in found
+
+    runner.run(scenario())
+    assert "no module of that name" in caplog.text
+
+
+def test_a_connection_that_has_taken_the_general_way_is_closed_when_it_is_idle(runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        async with connected(Rides()) as (gate, (reader, writer)):
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            while loop.time() < began + 2 * IDLE_SECONDS:
+                writer.write(UNUSUAL)
+                assert (await answer(reader)).endswith(b"hi")
+                writer.write(REQUEST)
+                assert (await answer(reader)).endswith(b"hi")
+            assert await reader.read() == b""
+            assert not gate.connections
 
     runner.run(scenario())

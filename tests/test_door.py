@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from threading import Event
 
 import pytest
@@ -54,7 +53,7 @@ def test_every_other_request_has_the_application_built_which_is_done_once(scope:
         door, build = Door(Lifecycle()), Builder()
         waiting = [asyncio.create_task(ask(door, scope)) for _ in range(3)]
         await asyncio.sleep(0)
-        door.show(Metrics(), build)
+        door.show(Metrics(), never, build)
         await asyncio.sleep(0)
         assert (await ask(door, scope_of())).status == 503  # the others do not hold it up
         assert not any(task.done() for task in waiting)
@@ -95,25 +94,33 @@ def test_an_invocation_is_told_at_once_that_there_is_no_model_yet(state: State) 
 def test_an_invocation_goes_to_what_answers_it_without_the_application(state: State) -> None:
     async def test() -> None:
         door = Door(in_state(state))
-        door.show(Metrics(), never)
-        door.take(teapot)
+        door.show(Metrics(), lambda: teapot, never)
         assert (await ask(door, scope_of("/invocations", "POST"))).status == 418
         assert (await ask(door, scope_of())).status == (200 if state is State.READY else 503)
 
     on_a_loop(test)
 
 
-def test_an_invocation_of_a_model_that_is_there_waits_for_what_answers_it() -> None:
-    async def test(open_up: Callable[[Door], None]) -> None:
-        door = Door(in_state(State.READY))
-        door.show(Metrics(), never)
-        waiting = asyncio.create_task(ask(door, scope_of("/invocations", "POST")))
+def test_what_takes_invocations_is_made_with_the_first_of_them_and_once() -> None:
+    async def test() -> None:
+        door, build = Door(in_state(State.READY)), Builder()
+        door.show(Metrics(), build, never)
+        waiting = [asyncio.create_task(ask(door, scope_of("/invocations", "POST"))) for _ in range(3)]
         await asyncio.sleep(0)
-        open_up(door)
-        assert (await waiting).status == 418
+        assert (await ask(door, scope_of())).status == 200  # they do not hold it up
+        build.may.set()
+        assert [answer.status for answer in await asyncio.gather(*waiting)] == [418] * 3
+        assert build.begun == 1
 
-    on_a_loop(lambda: test(lambda door: door.take(teapot)))
-    on_a_loop(lambda: test(lambda door: door.open(teapot)))
+    on_a_loop(test)
+
+
+def test_a_server_that_stops_before_there_was_a_model_says_so() -> None:
+    async def test() -> None:
+        answer = await ask(Door(in_state(State.STOPPING)), scope_of("/invocations", "POST"))
+        assert (answer.status, json.loads(answer.body)["code"]) == (503, "not_ready")
+
+    on_a_loop(test)
 
 
 def test_metrics_are_shown_as_soon_as_there_are_some() -> None:
@@ -121,7 +128,7 @@ def test_metrics_are_shown_as_soon_as_there_are_some() -> None:
         door = Door(Lifecycle())
         waiting = asyncio.create_task(ask(door, scope_of("/metrics")))
         await asyncio.sleep(0)
-        door.show(Metrics(), never)
+        door.show(Metrics(), never, never)
         answer = await waiting
         assert answer.status == 200
         assert answer.headers[b"content-type"] == METRICS_TYPE.encode()
@@ -143,7 +150,7 @@ def test_the_open_door_passes_every_request_on() -> None:
 def test_a_caller_who_leaves_while_waiting_does_not_hold_up_others() -> None:
     async def test() -> None:
         door, build = Door(Lifecycle()), Builder()
-        door.show(Metrics(), build)
+        door.show(Metrics(), never, build)
         leaving, staying = (asyncio.create_task(ask(door, scope_of("/docs"))) for _ in range(2))
         await asyncio.sleep(0)
         leaving.cancel()
@@ -157,11 +164,12 @@ def test_a_caller_who_leaves_while_waiting_does_not_hold_up_others() -> None:
 def test_an_application_that_cannot_be_built_is_said_in_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         door = Door(in_state(State.READY))
-        door.show(Metrics(), fails)
-        answer = await ask(door, scope_of("/docs"))
-        assert answer.status == 500
-        assert json.loads(answer.body)["code"] == "internal_error"
-        assert b"module" not in answer.body
+        door.show(Metrics(), fails, fails)
+        for scope in (scope_of("/docs"), scope_of("/invocations", "POST")):
+            answer = await ask(door, scope)
+            assert answer.status == 500
+            assert json.loads(answer.body)["code"] == "internal_error"
+            assert b"module" not in answer.body
         assert (await ask(door, scope_of())).status == 200
 
     on_a_loop(test)

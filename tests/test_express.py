@@ -12,9 +12,9 @@ import pytest
 
 from harness.loops import on_a_loop
 from models import Recorder, identity
+from serving.answer import Answer
 from serving.dispatcher import Dispatcher
 from serving.express import Ride
-from serving.invocations import Answer
 from serving.lifecycle import Lifecycle
 from serving.metrics import Metrics
 from serving.room import COMING

@@ -26,6 +26,13 @@ def test_names_and_values_are_read_as_http_has_them() -> None:
     assert found == Head(3, Asked(Selection(), "", "a/b,c/d"))
 
 
+@pytest.mark.parametrize(("field", "kept"), [(b"Connection: close", False), (b"connection: KEEP-ALIVE", True)])
+def test_whether_the_connection_is_kept_is_read(field: bytes, kept: bool) -> None:
+    found = read(head(*ORDINARY, field))
+    assert found is not None
+    assert found.keeps_alive is kept
+
+
 def test_the_custom_attributes_are_read() -> None:
     attributes = b"X-Amzn-SageMaker-Custom-Attributes: tfs-model-name=half,tfs-model-version=2"
     found = read(head(*ORDINARY, attributes))
@@ -38,7 +45,6 @@ def test_the_custom_attributes_are_read() -> None:
     [
         b"Transfer-Encoding: chunked",
         b"Expect: 100-continue",
-        b"Connection: close",
         b"Connection: upgrade",
         b"Upgrade: websocket",
         b"Content-Encoding: gzip",

@@ -19,8 +19,11 @@ from harness.crowd import until
 from harness.servers import LocalServer, free_port
 from harness.targets import ROOT
 
-# Its library, by which it is seen in a process.
+# Their libraries, by which they are seen in a process.
+UVICORN = "httptools"
 FASTAPI = "pydantic_core"
+# Of a slow model, so that a warm-up takes some seconds.
+LOOPS = 5_000
 
 
 @pytest.fixture
@@ -71,23 +74,32 @@ def test_a_second_interrupt_is_not_needed(folder: Path) -> None:
         assert server.until_ended() == 0
 
 
-def test_fastapi_is_imported_when_a_request_needs_it(folder: Path) -> None:
+def test_uvicorn_and_fastapi_are_imported_when_a_request_needs_them(folder: Path) -> None:
     whole, chunked = b"[[1.5,2,3]]", iter([b"[[1", b".5,2,3]]"])  # the fast way, and ASGI's
     with started(folder) as server:
         mapped = Path(f"/proc/{server.pid}/maps")
         server.until_ready()
         until(server, lambda: "lanes: " in server.logs())  # all that is imported by itself has been by then
-        for content in (whole, chunked):
+        for content, is_general in ((whole, False), (chunked, True)):
+            assert document(server.client.get("/ping")) == {"state": "ready"}
             answer = server.client.post("/invocations", content=content, headers={"Content-Type": "application/json"})
             assert document(answer) == {"predictions": [[1.5, 2.0, 3.0]]}
+            assert (UVICORN in mapped.read_text()) is is_general
         assert refusal(server.post(b"[[", "application/json")) == (400, "invalid_json")
-        assert document(server.client.get("/ping")) == {"state": "ready"}
         assert 'serving_requests_total{status="200"} 2.0' in server.client.get("/metrics").text
         assert FASTAPI not in mapped.read_text()
         assert server.client.get("/docs").status_code == 200
         assert FASTAPI in mapped.read_text()
         assert refusal(server.client.get("/invocations")) == (405, "method_not_allowed")
         assert 'serving_requests_total{status="200"} 2.0' in server.client.get("/metrics").text
+
+
+def test_a_request_for_the_model_before_it_is_there_is_refused_and_imports_nothing(tmp_path: Path) -> None:
+    onnx_models.slow(tmp_path / "model.onnx", loops=LOOPS)
+    with started(tmp_path) as server:
+        assert server.until_it_answers().status_code == 503
+        assert refusal(server.post(b"[[1,2,3]]", "application/json")) == (503, "not_ready")
+        assert UVICORN not in Path(f"/proc/{server.pid}/maps").read_text()
 
 
 def test_the_port_is_bound_before_anything_slow_is_imported_and_sigterm_is_heard(folder: Path) -> None:
@@ -109,17 +121,17 @@ def test_whether_requests_may_ride_together_is_tried_after_readiness_if_that_tak
     assert any(line.startswith("tried ") and "requests are run together" in line for line in said)
 
 
-def test_a_server_without_uvicorn_ends_and_says_so(folder: Path) -> None:
-    with started(folder, "-c", WITHOUT_UVICORN) as server:
+def test_a_server_without_an_event_loop_ends_and_says_so(folder: Path) -> None:
+    with started(folder, "-c", WITHOUT_UVLOOP) as server:
         assert server.until_ended() == 1
-        assert "No module named 'uvicorn.config'" in server.logs()
+        assert "import of uvloop halted" in server.logs()
 
 
-WITHOUT_UVICORN = """
+WITHOUT_UVLOOP = """
 import sys
 from serving.cli import run
 
-sys.modules["uvicorn"] = None  # an import of it fails
+sys.modules["uvloop"] = None  # an import of it fails
 sys.exit(run(["serve"]))
 """
 

@@ -3,7 +3,6 @@
 import logging
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ TREE = "sklearn.tree._tree.Tree"
 
 
 def planned(**settings: object) -> Plan:
-    return make_plan("scikit-learn", ANY, Budget(2, frozenset({0, 1}), 2), replace(Settings(), **settings), {})  # type: ignore[arg-type]
+    return make_plan("scikit-learn", ANY, Budget(2, frozenset({0, 1}), 2), Settings(**settings), {})  # type: ignore[arg-type]
 
 
 def loaded(path: Path, **settings: object) -> Model:

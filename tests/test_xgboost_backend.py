@@ -5,7 +5,6 @@ import logging
 import math
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ LIMIT = 10**6
 
 
 def planned(**settings: object) -> Plan:
-    return make_plan("xgboost", ANY, Budget(2, frozenset({0, 1}), 2), replace(Settings(), **settings), {})  # type: ignore[arg-type]
+    return make_plan("xgboost", ANY, Budget(2, frozenset({0, 1}), 2), Settings(**settings), {})  # type: ignore[arg-type]
 
 
 def loaded(path: Path, **settings: object) -> XgboostModel:

@@ -5,7 +5,7 @@ them down once, as its kernels want them (packed for the matrix products), and e
 memory: the kernel keeps one copy of a file's pages for all. The file has no name any more when it is mapped.
 """
 
-import shutil
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ def shared(path: Path, write: Load, options: Sequence[Any], read: Load) -> list[
 
 
 def _check_room(folder: Path, size: int) -> None:
-    room = shutil.disk_usage(folder).free
+    disk = os.statvfs(folder)
+    room = disk.f_bavail * disk.f_frsize
     if room < ROOM * size:
         raise NotDivisibleError(f"expected room for {ROOM * size >> 20} MB in {folder.parent}, got {room >> 20} MB")
 
