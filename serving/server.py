@@ -85,7 +85,7 @@ class Server:
         log.info("listening on %s:%d", self._settings.host, self._settings.port)
         self._starter.attach(self._loop, self._front)
         await self._told_to_stop.wait()
-        await self._finish(port)
+        await self._finish(port, listener)
 
     def close(self) -> None:
         """Release what is left; a loader that is still inside a framework's own code is not waited for."""
@@ -110,7 +110,7 @@ class Server:
         self.status = 1
         self._told_to_stop.set()
 
-    async def _finish(self, port: asyncio.Server) -> None:
+    async def _finish(self, port: asyncio.Server, listener: socket.socket) -> None:
         """Finish what was taken."""
         self._lifecycle.enter(State.STOPPING)
         log.info("stopping: finishing what was taken")
@@ -122,6 +122,7 @@ class Server:
             # While the port is open, for scripts reach the model through it.
             await service.script.stop(DRAIN_SECONDS)
         port.close()
+        listener.close()
         await self._part(DRAIN_SECONDS - (monotonic() - started))
 
     async def _part(self, seconds: float) -> None:
@@ -137,6 +138,8 @@ class Server:
             log.warning("%d connections are cut off: their answers are not ready", len(self._gate.connections))
             for connection in self._gate.connections:
                 connection.abort()
+        finally:
+            self._patience = None
 
 
 def _general(door: Door) -> "General":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -18,6 +19,8 @@ from harness.bodies import document, refusal
 from harness.crowd import until
 from harness.servers import LocalServer, free_port
 from harness.targets import ROOT
+from harness.wire import Wire, request
+from serving.server import DRAIN_SECONDS
 
 # Their libraries, by which they are seen in a process.
 UVICORN = "httptools"
@@ -132,6 +135,62 @@ import sys
 from serving.cli import run
 
 sys.modules["uvloop"] = None  # an import of it fails
+sys.exit(run(["serve"]))
+"""
+
+
+def never_finished(server: LocalServer) -> list[Wire]:
+    """Requests of which a part never comes: one on the fast way, and one that only uvicorn takes."""
+    wires = [Wire(server), Wire(server)]
+    wires[0].send(request()[:-1])
+    wires[1].send(b"POST /invocations HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[[1,2")
+    until(server, lambda: UVICORN in Path(f"/proc/{server.pid}/maps").read_text())
+    return wires
+
+
+def test_what_cannot_be_finished_in_time_is_cut_off(folder: Path) -> None:
+    with started(folder, "-c", IMPATIENT) as server:
+        wires = never_finished(server.until_ready())
+        server.terminate()
+        assert server.until_ended() == 0
+        assert "2 connections are cut off" in server.logs()
+        for wire in wires:
+            assert wire.is_closed()
+            wire.close()
+
+
+def test_a_second_interrupt_ends_the_patience(folder: Path) -> None:
+    with started(folder) as server:
+        wires = never_finished(server.until_ready())
+        began = monotonic()
+        server.interrupt()
+        until(server, lambda: not server.listens())
+        server.interrupt()
+        assert server.until_ended() == 0
+        assert monotonic() - began < DRAIN_SECONDS / 2
+        assert "2 connections are cut off" in server.logs()
+        for wire in wires:
+            wire.close()
+
+
+def test_nobody_is_let_in_while_it_finishes_what_it_has(folder: Path) -> None:
+    with started(folder) as server, Wire(server.until_ready()) as wire:
+        wire.send(request()[:-1])
+        server.terminate()
+        until(server, lambda: not server.listens())
+        wire.send(request()[-1:])
+        answer = wire.answer()
+        assert (answer.status, answer.fields["connection"]) == (400, "close")  # it takes rows of three
+        assert server.until_ended() == 0
+
+
+# A server that does not wait long for what is not finished.
+IMPATIENT = """
+import sys
+from serving import server
+from serving.cli import run
+
+server.DRAIN_SECONDS = server.MOMENT = 0.5
 sys.exit(run(["serve"]))
 """
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Final, Self
 
 import httpx
 
@@ -53,7 +53,7 @@ class Server(ABC):
     def remove(self) -> None:
         """End it at once and clean up."""
 
-    def until_ready(self, seconds: float = READY_SECONDS) -> "Server":
+    def until_ready(self, seconds: float = READY_SECONDS) -> Self:
         """Wait until /ping answers 200; an AssertionError shows the log if it ends or never does."""
         deadline = monotonic() + seconds
         while self.ping() != 200:
