@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
 from properties import MODERATE, THOROUGH, same
-from serving.codecs import Form, numbers, pieces
+from serving.codecs import Form, nest, numbers, pieces
 from serving.codecs import json as codec
 from serving.codecs.json_text import parse
 from serving.codecs.layout import from_rows
@@ -38,6 +38,8 @@ def way(request: pytest.FixtureRequest) -> Iterator[None]:
         for name, least in request.param.items():
             patch.setattr(numbers, name, least)
         patch.setattr(pieces, "PIECE_BYTES", 3)
+        if "IN_PIECES" in request.param:
+            patch.setattr(nest, "PIECE_BYTES", 11)  # its structure, too, and not at whole bytes of bits
         yield
 
 

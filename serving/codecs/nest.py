@@ -14,7 +14,10 @@ from serving.signature import Array
 DIFFERING, BRACKET = 0xF9, 0x59
 COMMA = 0x2C
 OPEN, CLOSE = ord("["), ord("]")
-BITS = 8
+# A byte of bits, which tell of eight bytes of text.
+BITS, LOG_BITS = 8, 3
+# So much of the text is looked at together: what is made of it takes some six times as much memory, and in each thread.
+PIECE_BYTES = 512 * 1024
 
 
 def shape_of(text: Array) -> tuple[int, ...] | None:
@@ -26,28 +29,43 @@ def shape_of(text: Array) -> tuple[int, ...] | None:
     Returns:
         None where its arrays are not of equal length, or nothing but arrays at some depth and numbers at the next.
     """
-    places = np.flatnonzero((text & DIFFERING) == BRACKET)
-    brackets = text[places]
-    commas = np.diff(_commas_before(text, places))
+    brackets, before = _brackets(text)
+    commas = np.diff(before)
     opens, closes = brackets[:-1] == OPEN, brackets[1:] == CLOSE
-    lengths = commas[opens & closes] + 1
+    numbers = opens & closes
+    if not numbers.any():
+        return None
+    between = commas[numbers.argmax()]
     # Elsewhere are no numbers: one comma between arrays, none between brackets of the same kind.
-    expected = np.where(opens & closes, lengths[0] - 1 if lengths.size else 0, ~opens & ~closes)
-    if not lengths.size or not np.array_equal(commas, expected):
+    if not np.array_equal(commas, np.where(numbers, between, ~opens & ~closes)):
         return None
     outer = _outer_shape(brackets.tobytes())
-    return None if outer is None else (*outer, int(lengths[0]))
+    return None if outer is None else (*outer, int(between) + 1)
 
 
-def _commas_before(text: Array, places: Array) -> Array:
-    """How many commas are before each place, counted by eight bytes of text at a time."""
+def _brackets(text: Array) -> tuple[Array, Array]:
+    """All brackets, and how many commas are before each."""
+    found, before = [], []
+    commas = 0
+    for start in range(0, text.size, PIECE_BYTES):
+        piece = text[start : start + PIECE_BYTES]
+        places = np.flatnonzero((piece & DIFFERING) == BRACKET)
+        counted, in_piece = _commas_before(piece, places)
+        found.append(piece[places])
+        before.append(counted + commas)
+        commas += in_piece
+    return np.concatenate(found), np.concatenate(before)
+
+
+def _commas_before(text: Array, places: Array) -> tuple[Array, int]:
+    """How many commas are before each place, counted by eight bytes of text at a time; and how many in all."""
     bits = np.packbits(text == COMMA)
     whole = np.concatenate([[0], np.cumsum(np.bitwise_count(bits), dtype=np.intp)])
-    byte, bit = np.divmod(places, BITS)
+    byte = places >> LOG_BITS
     # The bits of the byte that a place is in are in order, the highest first.
-    part = np.bitwise_count(bits[byte] >> (BITS - bit).astype(np.uint8))
+    part = np.bitwise_count(bits[byte] >> (BITS - (places & (BITS - 1))).astype(np.uint8))
     counted: Array = whole[byte] + part
-    return counted
+    return counted, int(whole[-1])
 
 
 def _outer_shape(brackets: bytes) -> tuple[int, ...] | None:
