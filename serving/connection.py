@@ -170,7 +170,8 @@ class Connection(asyncio.Protocol):
             await self._gate.general.get()
         except Exception:
             log.exception("what answers unusual requests could not be made")
-            self._write(Answer(ServingError().document, ERROR_TYPE, ServingError.status), last=True)
+            if not self.transport.is_closing():
+                self._write(Answer(ServingError().document, ERROR_TYPE, ServingError.status), last=True)
         else:
             self._go_on()
 
