@@ -19,18 +19,22 @@ LARGE_BODY_BYTES = 128 * 1024
 # of what it gives back and of how that is written; pictures of uint8 are similar. The other half is for what runs take.
 # With a quarter, 40 requests of 24 MB of such numbers exceed the limit of a container of 1 GB; so 400 MB serve them.
 SHARE = 1 / 16
+# And of each core, be there ever so much memory: a core works on one body, and this is the largest that SageMaker sends
+# (25 MB), or 50 pictures as arrays. More in hand only waits, and as memory (docs/performance.md).
+CORE_BYTES = 32 * 1024 * 1024
 UNLIMITED = sys.maxsize
 # How much of a request's time its body has to come once there is room for it: less than all, or those who have waited
 # behind one that never comes would be late, too.
 COMING = 1 / 2
 
 
-def room_for(max_bytes: int, available: int | None) -> int:
-    """Bytes that bodies may have: what was set, else by the memory that is left; no bound where nothing tells of it."""
+def room_for(max_bytes: int, available: int | None, cores: int) -> int:
+    """Bytes that bodies may have: what was set, else by the cores and the memory that is left, if that is known."""
     if max_bytes:
         return max_bytes
+    enough = cores * CORE_BYTES
     # Where nothing is left they are read one by one.
-    return UNLIMITED if available is None else max(1, int(available * SHARE))
+    return enough if available is None else min(enough, max(1, int(available * SHARE)))
 
 
 class Place:

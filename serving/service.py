@@ -79,15 +79,14 @@ class Service:
         self.catalogue().default.signature(None).dispatcher.divide(*division[:3])
         self.metrics.lanes = division.formation.lanes
 
-    def make_room(self) -> None:
+    def make_room(self, cores: int) -> None:
         """Settle how much large bodies may take, now that what is to be loaded is."""
-        self.room.size = room_for(self.settings.max_bodies_bytes, available())
-        if self.room.size < UNLIMITED:
-            log.info("large bodies are read while they take no more than %d MB together", self.room.size // MEGABYTE)
+        self.room.size = room_for(self.settings.max_bodies_bytes, available(), cores)
+        log.info("large bodies are read while they take no more than %d MB together", self.room.size // MEGABYTE)
 
     def put_in_service(self, loaded: Loaded) -> None:
         """Take requests for these models from now on."""
-        self.make_room()
+        self.make_room(loaded.prepared.machine.budget.cores)
         first = Warmed(loaded.prepared.found, loaded.model, loaded.warm_up)
         together = groupby((first, *loaded.others), key=lambda warmed: warmed.found)
         plan, trial = loaded.prepared.plan, loaded.prepared.trial

@@ -196,7 +196,7 @@ class Starter:
         self._open_door(service)
         self._report(State.LOADING)
         self._open_script(service, script, machine.budget, environment).result()
-        self._call(service.make_room)
+        self._call(service.make_room, machine.budget.cores)
         self._report(State.READY)
         _keep()
         log.info("ready")

@@ -103,7 +103,7 @@ def test_the_arrays_of_a_request_go_without_the_collector(leaves: bool) -> None:
 def test_a_body_that_is_not_whole_in_time_has_its_answer(is_free: bool, status: int, code: str) -> None:
     async def test() -> None:
         service = Service(Settings(timeout=0.1, max_bodies_mb=1), Lifecycle())
-        service.make_room()
+        service.make_room(cores=2)
         room = service.room
         other = None if is_free else room.ask(room.size, lambda: None)
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -126,7 +126,7 @@ def test_a_body_that_is_not_whole_in_time_has_its_answer(is_free: bool, status: 
 def test_a_place_is_kept_until_the_answer_is_sent() -> None:
     async def test() -> None:
         service = Service(Settings(timeout=0.1, max_bodies_mb=1), Lifecycle())
-        service.make_room()
+        service.make_room(cores=2)
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         aborted = asyncio.Event()
         ride = Ride(service, cast("Any", Ready()), answered.set_result)
@@ -145,7 +145,7 @@ def test_a_place_is_kept_until_the_answer_is_sent() -> None:
 def test_too_many_that_wait_for_room_are_refused_at_once() -> None:
     async def test() -> None:
         service = Service(Settings(max_bodies_mb=1, max_queue=1), Lifecycle())
-        service.make_room()
+        service.make_room(cores=2)
         answers: list[Answer] = []
         rides = [Ride(service, cast("Any", Ready()), answers.append) for _ in range(3)]
         for ride in rides:
@@ -163,7 +163,7 @@ def test_too_many_that_wait_for_room_are_refused_at_once() -> None:
 def test_one_that_has_waited_long_has_all_the_time_to_come() -> None:
     async def test() -> None:
         service = Service(Settings(timeout=1.0, max_bodies_mb=1), Lifecycle())
-        service.make_room()
+        service.make_room(cores=2)
         loop = asyncio.get_running_loop()
         other = service.room.ask(MEGABYTE, lambda: None)
         answered: asyncio.Future[Answer] = loop.create_future()

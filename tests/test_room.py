@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import BodyTimeoutError, OverloadedError
-from serving.room import SHARE, UNLIMITED, Place, Room, room_for
+from serving.room import CORE_BYTES, SHARE, Place, Room, room_for
 
 GIB = 2**30
 SIZE = 100
@@ -125,14 +125,15 @@ def test_what_one_is_told_who_is_late() -> None:
 @pytest.mark.parametrize(
     ("most", "available", "size"),
     [
-        (0, 4 * GIB, int(4 * GIB * SHARE)),
+        (0, GIB // 2, int(GIB // 2 * SHARE)),
+        (0, 64 * GIB, 2 * CORE_BYTES),
         (GIB, 4 * GIB, GIB),
         (GIB, None, GIB),
-        (0, None, UNLIMITED),
+        (0, None, 2 * CORE_BYTES),
         # One by one, and never without bound.
         (0, 0, 1),
         (0, -GIB, 1),
     ],
 )
 def test_how_much_there_is(most: int, available: int | None, size: int) -> None:
-    assert room_for(most, available) == size
+    assert room_for(most, available, cores=2) == size

@@ -31,9 +31,8 @@ NUMBERS = b"0123456789+-.eE" + BLANKS
 BEGINNING = re.compile(rb'\s*(?:\{\s*"(instances|inputs)"\s*:\s*)?(?=\[)')
 # From so many bytes on the text is searched by vectors, whose steps take some 20 us of their own.
 LARGE = 32 * 1024
-# From so many on, far beyond LARGE, the numbers are read piece by piece. A parser keeps buffers of some 14 times the
-# largest text that it has read, in each thread; and large ones at once would take longer than a thread's turn (5 ms).
-IN_PIECES = 1024 * 1024
+# From so many on, far beyond LARGE, the numbers are read piece by piece (`serving.codecs.pieces` says why).
+IN_PIECES = 256 * 1024
 # Clients send the same structure again and again. Each that is kept is shorter than LARGE.
 MOST_STRUCTURES = 32
 # As many as numpy's arrays have.

@@ -2,7 +2,8 @@
 
 A parser holds Python's lock from a text's first byte to its last, 1.4 ms for each megabyte, while the event loop and
 everything else wait. Between two pieces they have their turn: /ping, asked while bodies of 24 MB arrive on eight
-connections, had a p99 of 82 ms before and 36 since (benchmarks/ping.py). It costs a twentieth more.
+connections, had a p99 of 82 ms before and 36 since, with pieces of a megabyte (benchmarks/ping.py). And a parser keeps
+buffers of 14 times the largest text that it has read. Smaller pieces are as fast, down to a quarter of that.
 
 Any comma may be the cut: both sides lack some of the brackets that are around it, as many on either side as the nest
 has axes, less those that close before the comma or open behind it. With these put in place, all pieces are JSON if,
@@ -13,8 +14,8 @@ from collections.abc import Iterator
 
 # JSON's.
 BLANKS = b" \t\r\n"
-# A parse of so much takes a quarter of the time after which Python hands its lock on.
-PIECE_BYTES = 1024 * 1024
+# A parse of so much takes a tenth of the time after which Python hands its lock on.
+PIECE_BYTES = 256 * 1024
 # Where the brackets beside a comma are looked for: room for those of numpy's 64 axes, and for some blanks. If there are
 # more of these, pieces are no JSON, and the body is read in the general way.
 NEAR_BYTES = 256
