@@ -1,4 +1,4 @@
-"""What happens in the loader's thread: prepared -> imported -> loaded -> in service -> whole -> tuned.
+"""What happens in the loader's thread: prepared -> imported -> loaded -> in service -> tuned.
 
 The way to readiness is kept short: most of a framework's loading is its own work without Python's lock, and beside it
 is imported what serves. uvicorn, Starlette and FastAPI, which SageMaker's requests do without, are imported when one

@@ -124,6 +124,35 @@ def test_whether_requests_may_ride_together_is_tried_after_readiness_if_that_tak
     assert any(line.startswith("tried ") and "requests are run together" in line for line in said)
 
 
+def test_pythons_collector_works_once_the_model_is_there(folder: Path) -> None:
+    with started(folder, "-c", WITH_AN_EYE_ON_THE_COLLECTOR) as server:
+        server.until_ready()
+        until(server, lambda: "huge pages: " in server.logs())
+        server.terminate()
+        assert server.until_ended() == 0
+        assert "while loading: False" in server.logs()
+        assert "in the end: True, passing over some: True" in server.logs()
+
+
+WITH_AN_EYE_ON_THE_COLLECTOR = """
+import atexit, gc, sys
+from serving import preparation
+from serving.cli import run
+
+find = preparation.find_models
+
+def find_models(*arguments):
+    sys.stderr.write(f"while loading: {gc.isenabled()}\\n")
+    return find(*arguments)
+
+preparation.find_models = find_models
+atexit.register(
+    lambda: sys.stderr.write(f"in the end: {gc.isenabled()}, passing over some: {gc.get_freeze_count() > 0}\\n")
+)
+sys.exit(run(["serve"]))
+"""
+
+
 def test_a_server_without_an_event_loop_ends_and_says_so(folder: Path) -> None:
     with started(folder, "-c", WITHOUT_UVLOOP) as server:
         assert server.until_ended() == 1
