@@ -323,6 +323,20 @@ def never(_: Application) -> General:
     raise AssertionError("nobody has asked for what needs it")
 
 
+class Slowly:
+    """Makes the general way when it may."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.may = Event()
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, application: Application) -> General:
+        self._loop.call_soon_threadsafe(self.begun.set)
+        self.may.wait(PATIENCE)
+        return General(application)
+
+
 async def ping_answer(reader: asyncio.StreamReader) -> bytes:
     """The head and the body of a health check's answer."""
     head = await reader.readuntil(b"\r\n\r\n")
@@ -333,13 +347,12 @@ def test_health_checks_and_requests_of_the_ordinary_kind_need_no_general_way(run
     async def scenario() -> None:
         async with connected(Rides(), never) as (gate, (reader, writer)):
             writer.write(PING + REQUEST + PING + PING)
+            first = await ping_answer(reader)
+            assert first.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
+            assert first.endswith(b'{"state": "ready"}')
+            assert (await answer(reader)).endswith(b"hi")
             for _ in range(2):
-                found = await ping_answer(reader)
-                assert found.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
-                assert found.endswith(b'{"state": "ready"}')
-                if _ == 0:
-                    assert (await answer(reader)).endswith(b"hi")
-            await ping_answer(reader)
+                assert (await ping_answer(reader)).endswith(b'{"state": "ready"}')
             writer.write(PING[:-2] + b"Connection: close\r\n\r\n" + REQUEST)
             assert b"\r\nconnection: close\r\n" in await ping_answer(reader)
             assert await reader.read() == b""
@@ -364,25 +377,17 @@ def test_a_request_that_is_to_be_the_last_is_the_last(runner: asyncio.Runner) ->
 
 def test_requests_of_either_kind_are_answered_in_order_while_the_general_way_is_made(runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        made, may = asyncio.Event(), Event()
-        loop = asyncio.get_running_loop()
-
-        def slowly(application: Application) -> General:
-            loop.call_soon_threadsafe(made.set)
-            may.wait(PATIENCE)
-            return General(application)
-
-        rides = Rides()
+        slowly, rides = Slowly(), Rides()
         async with connected(rides, slowly) as (gate, (reader, writer)):
             writer.write(IN_PIECES[0])
-            await made.wait()
+            await slowly.begun.wait()
             writer.write(IN_PIECES[1] + REQUEST)
             other_reader, other = await asyncio.open_connection(*writer.get_extra_info("peername"))
             other.write(PING)
             assert (await ping_answer(other_reader)).startswith(b"HTTP/1.1 200 ")  # not held up
             other.close()
             assert rides.bodies == []
-            may.set()
+            slowly.may.set()
             for _ in range(2):
                 assert (await answer(reader)).endswith(b"hi")
             assert gate.general.made is not None
@@ -393,34 +398,34 @@ def test_requests_of_either_kind_are_answered_in_order_while_the_general_way_is_
     runner.run(scenario())
 
 
-@pytest.mark.parametrize("leaves", [True, False])
-def test_a_stop_while_the_general_way_is_made_waits_for_the_answer(runner: asyncio.Runner, leaves: bool) -> None:
+def test_a_stop_while_the_general_way_is_made_waits_for_the_answer(runner: asyncio.Runner) -> None:
     async def scenario() -> None:
-        made, may = asyncio.Event(), Event()
-        loop = asyncio.get_running_loop()
-
-        def slowly(application: Application) -> General:
-            loop.call_soon_threadsafe(made.set)
-            may.wait(PATIENCE)
-            return General(application)
-
+        slowly = Slowly()
         async with connected(Rides(), slowly) as (gate, (reader, writer)):
             writer.write(UNUSUAL)
-            await made.wait()
-            if leaves:
-                writer.close()
-                await writer.wait_closed()
-                await gate.empty()
-                may.set()
-                assert await gate.general.get()
-                return
+            await slowly.begun.wait()
             for connection in gate.connections:
                 connection.shutdown()
-            may.set()
+            slowly.may.set()
             last = await answer(reader)
             assert b"\r\nconnection: close\r\n" in last
             assert last.endswith(b"hi")
             assert await reader.read() == b""
+
+    runner.run(scenario())
+
+
+def test_a_client_that_leaves_while_the_general_way_is_made_does_not_stop_that(runner: asyncio.Runner) -> None:
+    async def scenario() -> None:
+        slowly = Slowly()
+        async with connected(Rides(), slowly) as (gate, (_, writer)):
+            writer.write(UNUSUAL)
+            await slowly.begun.wait()
+            writer.close()
+            await writer.wait_closed()
+            await gate.empty()
+            slowly.may.set()
+            assert await gate.general.get()
 
     runner.run(scenario())
 
@@ -449,9 +454,9 @@ def test_a_connection_that_has_taken_the_general_way_is_closed_when_it_is_idle(r
             loop = asyncio.get_running_loop()
             began = loop.time()
             while loop.time() < began + 2 * IDLE_SECONDS:
-                writer.write(UNUSUAL)
-                assert (await answer(reader)).endswith(b"hi")
                 writer.write(REQUEST)
+                assert (await answer(reader)).endswith(b"hi")
+                writer.write(UNUSUAL)
                 assert (await answer(reader)).endswith(b"hi")
             assert await reader.read() == b""
             assert not gate.connections
