@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import NamedTuple
 
+from serving.errors import ERROR_TYPE, ServingError
+
 
 class Answer(NamedTuple):
     """An answer: its body, its media type and its status."""
@@ -15,3 +17,8 @@ class Answer(NamedTuple):
     def content_type(self) -> str:
         """The media type as the header has it: text says that it is UTF-8."""
         return f"{self.media_type}; charset=utf-8" if self.media_type.startswith("text/") else self.media_type
+
+
+def refused(error: ServingError) -> Answer:
+    """What an error of the table is answered with, as `serving.rendering` has it for Starlette."""
+    return Answer(error.document, ERROR_TYPE, error.status)

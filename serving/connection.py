@@ -12,9 +12,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, cast
 
-from serving.answer import Answer
+from serving.answer import Answer, refused
 from serving.arrival import Arrival
-from serving.errors import ERROR_TYPE, ServingError
+from serving.errors import ServingError
 from serving.gate import Gate
 from serving.ping import is_to_be_kept
 
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
         except Exception:
             log.exception("what answers unusual requests could not be made")
             if not self.transport.is_closing():
-                self._write(Answer(ServingError().document, ERROR_TYPE, ServingError.status), last=True)
+                self._write(refused(ServingError()), last=True)
         else:
             self._go_on()
 

@@ -75,7 +75,7 @@ class Door:
         if path == PATH and method in METHODS:
             return self._ping
         if path == INVOCATIONS and method == "POST":
-            return self._invoke if self._lifecycle.is_ready or self._lifecycle.is_stopping else self._refuse
+            return self._invoke if self._lifecycle.is_serving else self._refuse
         if path == METRICS and method == "GET":
             return self._tell
         return self._wait
@@ -105,13 +105,12 @@ class Door:
     async def _wait(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the application built, by the first who comes, and pass the request on."""
         await self._shown.wait()
-        if self._whole is not None and self._application is None:
+        application = self._application
+        if application is None:
+            assert self._whole is not None  # shown  # noqa: S101
             application = await _made(self._whole)
             if self._whole.made:
                 self.open(application)
-        else:
-            assert self._application is not None  # shown, if it is not to be made  # noqa: S101
-            application = self._application
         await application(scope, receive, send)
 
 

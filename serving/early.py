@@ -5,11 +5,10 @@ Some callers ask the model itself until it answers, instead of `/ping`.
 
 from collections.abc import Callable
 
-from serving.answer import Answer
-from serving.errors import ERROR_TYPE
+from serving import plain
+from serving.answer import Answer, refused
 from serving.lifecycle import Lifecycle
 from serving.ping import not_ready
-from serving.plain import INVOCATION, fields_of, keeps_alive, length_of
 
 Respond = Callable[[Answer], None]
 
@@ -26,8 +25,7 @@ class EarlyRide:
     def start(self, body: bytes) -> None:
         """Refuse it."""
         del body
-        error = not_ready(self._lifecycle)
-        self._respond(Answer(error.document, ERROR_TYPE, error.status))
+        self._respond(refused(not_ready(self._lifecycle)))
 
     def reserve(self, size: int, begin: Callable[[], None]) -> None:
         """Refuse it before its body has come."""
@@ -52,8 +50,7 @@ class Early:
 
     def take(self, head: bytes, respond: Respond) -> tuple[EarlyRide, int, bool] | None:
         """As `Express.take`; refused is what comes while there is a model to be expected."""
-        fields = fields_of(head, INVOCATION) if self._lifecycle.is_getting_ready else None
-        if fields is None:
+        found = plain.read(head, plain.INVOCATION) if self._lifecycle.is_getting_ready else None
+        if found is None or not found.length:
             return None
-        length, keeps = length_of(fields), keeps_alive(fields)
-        return (EarlyRide(self._lifecycle, respond), length, keeps) if length and keeps is not None else None
+        return EarlyRide(self._lifecycle, respond), found.length, found.keeps_alive

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from serving.answer import Answer
+from serving.answer import Answer, refused
 from serving.dispatcher import Outcome
-from serving.errors import ERROR_TYPE, OverloadedError, ServingError
+from serving.errors import OverloadedError, ServingError
 from serving.heads import Head, read
 from serving.invocations import OFFLOAD_BYTES, Begun, Invocation, size_of
 from serving.metrics import CLIENT_CLOSED
@@ -133,7 +133,7 @@ class Ride:
         if not isinstance(error, ServingError):
             log.error("an invocation failed unexpectedly", exc_info=error)
             error = ServingError()
-        self._answer(Answer(error.document, ERROR_TYPE, error.status))
+        self._answer(refused(error))
 
     def _answer(self, answer: Answer) -> None:
         self._silence()
@@ -193,8 +193,7 @@ class Express:
         return Ride(self._service, invocation, respond), length, keeps
 
     def _find(self, head: bytes) -> Found | None:
-        lifecycle = self._service.lifecycle
-        if self._service.script is not None or not (lifecycle.is_ready or lifecycle.is_stopping):
+        if self._service.script is not None or not self._service.lifecycle.is_serving:
             return None
         try:
             return self._known[head]

@@ -1,9 +1,10 @@
 """What all connections share: where each of the ways leads, the heads of answers, and who is connected."""
 
 import asyncio
+from functools import lru_cache
 from http import HTTPStatus
 from time import gmtime, time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from serving.connection import Connection
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from serving.general import General
     from serving.later import Later
     from serving.ping import Ping
-
-Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 # RFC 9110, 5.6.7: in English wherever the server is.
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -37,7 +36,7 @@ class Gate:
         self._none_left = asyncio.Event()
         self._none_left.set()
         self._heads: dict[tuple[int, str], bytes] = {}
-        self._second = 0
+        self._date = b""
 
     @property
     def connections(self) -> "frozenset[Connection]":
@@ -61,22 +60,27 @@ class Gate:
 
     def head(self, status: int, content_type: str) -> bytes:
         """An answer's head up to its length; made anew each second, for the date."""
-        # The wall clock, for this is a date that others read.
-        second = int(time())
-        if second != self._second:
-            self._second = second
+        date = date_now()
+        if date != self._date:
+            self._date = date
             self._heads = {}
         key = (status, content_type)
         if key not in self._heads:
             self._heads[key] = b"HTTP/1.1 %d %b\r\ndate: %b\r\ncontent-type: %b\r\ncontent-length: " % (
                 status,
                 HTTPStatus(status).phrase.encode(),
-                date_of(second),
+                date,
                 content_type.encode(),
             )
         return self._heads[key]
 
 
+def date_now() -> bytes:
+    """The field `Date` of an answer: the wall clock's, for others read it."""
+    return date_of(int(time()))
+
+
+@lru_cache(1)
 def date_of(second: int) -> bytes:
     """A time in Unix's seconds, as the field `Date` has it."""
     year, month, day, hour, minute, sec, weekday, *_ = gmtime(second)

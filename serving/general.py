@@ -5,14 +5,15 @@ It is imported when a request first takes it, which those that SageMaker sends d
 
 import asyncio
 from collections.abc import Callable
-from time import time
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from serving.gate import date_of
+from serving.gate import date_now
 from serving.ping import Application
+
+Rest = Callable[[], None]
 
 
 class General:
@@ -33,7 +34,7 @@ class General:
         )
         self.config.load()
 
-    def exchange(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, rest: "Rest") -> "Exchange":
+    def exchange(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, rest: Rest) -> "Exchange":
         """The general way of this connection; `rest` is called whenever it has answered a request."""
         exchange = Exchange(self, loop, rest)
         exchange.connection_made(transport)
@@ -43,9 +44,6 @@ class General:
         """Return when no request is being answered."""
         if self.state.tasks:
             await asyncio.wait(self.state.tasks)
-
-
-Rest = Callable[[], None]
 
 
 class Exchange(HttpToolsProtocol):
@@ -63,8 +61,7 @@ class Exchange(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """The socket has this."""
-        # The wall clock, for this is a date that others read.
-        self.server_state.default_headers = [(b"date", date_of(int(time())))]
+        self.server_state.default_headers = [(b"date", date_now())]
         super().data_received(data)
 
     def on_message_begin(self) -> None:

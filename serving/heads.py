@@ -2,14 +2,11 @@
 
 from typing import NamedTuple
 
+from serving import plain
 from serving.errors import InvalidAttributeError
 from serving.invocations import Asked
-from serving.plain import INVOCATION, SINGLE, Fields, fields_of, keeps_alive, length_of
 from serving.selection import HEADER as ATTRIBUTES
 from serving.selection import of_attributes
-
-# Of SageMaker's attributes two would contradict each other, too.
-SINGLE_HERE = SINGLE | {ATTRIBUTES}
 
 
 class Head(NamedTuple):
@@ -22,16 +19,13 @@ class Head(NamedTuple):
 
 def read(head: bytes) -> Head | None:
     """A head without its last empty line; None unless it is of the ordinary kind."""
-    fields = fields_of(head, INVOCATION, SINGLE_HERE)
-    return None if fields is None else _of_fields(fields)
-
-
-def _of_fields(fields: Fields) -> Head | None:
-    length, keeps = length_of(fields), keeps_alive(fields)
-    if length is None or keeps is None:
+    found = plain.read(head, plain.INVOCATION)
+    if found is None or found.length is None:
         return None
+    fields = found.fields
     try:
         selection = of_attributes(fields.get(ATTRIBUTES, ""))
     except InvalidAttributeError:
         return None
-    return Head(length, Asked(selection, fields.get("content-type", ""), fields.get("accept", "")), keeps)
+    asked = Asked(selection, fields.get("content-type", ""), fields.get("accept", ""))
+    return Head(found.length, asked, found.keeps_alive)

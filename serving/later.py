@@ -22,8 +22,9 @@ class Later(Generic[T]):
     def made(self) -> T | None:
         """It, if it has been made."""
         making = self._making
-        is_made = making is not None and making.done() and not making.cancelled() and making.exception() is None
-        return making.result() if making is not None and is_made else None
+        if making is None or not making.done() or making.cancelled() or making.exception():
+            return None
+        return making.result()
 
     async def get(self) -> T:
         """It, made now if nobody has asked before; whoever leaves while it is made does not stop that."""

@@ -52,6 +52,11 @@ class Lifecycle:
         return self._state in BEFORE
 
     @property
+    def is_serving(self) -> bool:
+        """Whether requests that come are run: when it stops, too, those that are on their way then."""
+        return self._state in (State.READY, State.STOPPING)
+
+    @property
     def is_stopping(self) -> bool:
         """Whether SIGTERM came."""
         return self._state is State.STOPPING

@@ -26,5 +26,5 @@ def configure(level: int) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # uvicorn announces its start and stop, which this program does in its own words.
+    # Of uvicorn what is wrong with a request, and nothing that it has to say of itself.
     logging.getLogger("uvicorn").setLevel(max(level, logging.WARNING))

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
+from serving import plain
 from serving.answer import Answer
 from serving.errors import NotReadyError
 from serving.lifecycle import Lifecycle
-from serving.plain import fields_of, keeps_alive
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -48,10 +48,8 @@ class Ping:
 
 def is_to_be_kept(head: bytes) -> bool | None:
     """Whether the sender of a health check wants to keep its connection; None unless it is one of the plainest kind."""
-    fields = fields_of(head, REQUEST_LINE)
-    if fields is None or fields.get("content-length", "0") != "0":
-        return None
-    return keeps_alive(fields)
+    found = plain.read(head, REQUEST_LINE)
+    return found.keeps_alive if found and found.fields.get("content-length", "0") == "0" else None
 
 
 def not_ready(lifecycle: Lifecycle) -> NotReadyError:

@@ -6,10 +6,11 @@ table is generated from the fields below (`python -m serving settings`).
 """
 
 import logging
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
+
+from serving.takes import NAME, NAMES, PATH, TEXT, Takes, choice, level, media_type, names, number, switch
 
 MAX_PORT = 65_535
 # A payload limit counts as SageMaker does: its "6 MB" is 6,291,456 bytes.
@@ -24,7 +25,6 @@ DEFAULT_MAX_BATCH = 32
 DEFAULT_MAX_QUEUE = 1024
 MODEL_DIR = Path("/opt/ml/model")  # where SageMaker unpacks the archive
 DEFAULT_LEVEL = logging.INFO
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Four times what bf16 makes of a single product (some 0.003), and little enough that rankings stay.
 DEFAULT_FPMATH_TOLERANCE = 0.0125
 FPMATH_MODES = ("auto", "bf16", "strict")
@@ -45,13 +45,6 @@ class SettingError(Exception):
         super().__init__(f"{name} is {held!r}; it takes {takes}")
 
 
-class Takes(NamedTuple):
-    """What a variable takes: in words, and as a function that raises ValueError for anything else."""
-
-    words: str
-    parse: Callable[[str], Any]
-
-
 class Setting(NamedTuple):
     """What sets a field: what its variables take, what it means, and their names."""
 
@@ -64,57 +57,7 @@ def _setting(takes: Takes, meaning: str, *names: str) -> Setting:
     return Setting(takes, meaning, names)
 
 
-def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Takes:
-    def parse(text: str) -> float:
-        value = kind(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    noun = "a whole number" if kind is int else "a number"
-    return Takes(f"{noun} from {low} to {high}", parse)
-
-
-def _choice(*values: str) -> Takes:
-    def parse(text: str) -> str:
-        if text.strip().lower() not in values:
-            raise ValueError
-        return text.strip().lower()
-
-    return Takes("one of " + ", ".join(values), parse)
-
-
-def _switch() -> Takes:
-    choice = _choice("on", "off", "true", "false", "1", "0")
-    return Takes("on or off", lambda text: choice.parse(text) in ("on", "true", "1"))
-
-
-def _level(text: str) -> int:
-    if text.strip().isdigit():
-        return int(text)
-    if text.strip().upper() not in LEVELS:
-        raise ValueError
-    return int(logging.getLevelNamesMapping()[text.strip().upper()])
-
-
-def _media_type(text: str) -> str:
-    kind = text.strip().lower()
-    if not re.fullmatch(r"[\w.+-]+/[\w.+-]+", kind, re.ASCII):
-        raise ValueError
-    return kind
-
-
-PATH = Takes("a directory", Path)
-TEXT = Takes("a host name or address", str)
-NAME = Takes("a name", str.strip)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, map(str.strip, text.split(","))))
-
-
-NAMES = Takes("names with commas between", _names)
-BYTES = _number(1, 2048 * MEGABYTE)
+BYTES = number(1, 2048 * MEGABYTE)
 # Names that take the field's value in another unit.
 OTHER_UNITS = {"MAX_CONTENT_LENGTH": Takes(f"{BYTES.words}, in bytes", lambda text: BYTES.parse(text) / MEGABYTE)}
 
@@ -124,7 +67,7 @@ class Settings(NamedTuple):
 
     host: Annotated[str, _setting(TEXT, "address to listen on", "SERVING_HOST")] = "0.0.0.0"  # noqa: S104 (SageMaker's rule)
     port: Annotated[
-        int, _setting(_number(1, MAX_PORT), "port to listen on", "SAGEMAKER_BIND_TO_PORT", "SERVING_PORT")
+        int, _setting(number(1, MAX_PORT), "port to listen on", "SAGEMAKER_BIND_TO_PORT", "SERVING_PORT")
     ] = 8080
     model_dir: Annotated[Path, _setting(PATH, "where the model is", "SERVING_MODEL_DIR")] = MODEL_DIR
     default_model: Annotated[
@@ -138,7 +81,7 @@ class Settings(NamedTuple):
     max_payload_mb: Annotated[
         float,
         _setting(
-            _number(0.001, 2048, float),
+            number(0.001, 2048, float),
             "largest request body, in MB of 2^20 bytes; `MAX_CONTENT_LENGTH` in bytes",
             "SERVING_MAX_PAYLOAD_MB",
             "SAGEMAKER_MAX_PAYLOAD_IN_MB",
@@ -148,7 +91,7 @@ class Settings(NamedTuple):
     timeout: Annotated[
         float,
         _setting(
-            _number(0.1, 3600, float),
+            number(0.1, 3600, float),
             "seconds until a request without an answer gets 504",
             "SAGEMAKER_MODEL_SERVER_TIMEOUT",
             "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
@@ -157,7 +100,7 @@ class Settings(NamedTuple):
     default_accept: Annotated[
         str,
         _setting(
-            Takes("a media type", _media_type),
+            Takes("a media type", media_type),
             "format of answers where the request does not say (else JSON; CSV of XGBoost models); a script may have "
             "its own",
             "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
@@ -166,7 +109,7 @@ class Settings(NamedTuple):
     fpmath: Annotated[
         str,
         _setting(
-            _choice(*FPMATH_MODES),
+            choice(*FPMATH_MODES),
             "bf16 for float32 models, where the processor has it: if the model stands it, always, never",
             "SERVING_FPMATH",
         ),
@@ -174,30 +117,30 @@ class Settings(NamedTuple):
     fpmath_tolerance: Annotated[
         float,
         _setting(
-            _number(0, 1, float),
+            number(0, 1, float),
             "largest deviation of any output, relative to its largest value, with which auto keeps bf16",
             "SERVING_FPMATH_TOLERANCE",
         ),
     ] = DEFAULT_FPMATH_TOLERANCE
-    batch: Annotated[bool, _setting(_switch(), "run requests that wait together", "SERVING_BATCH")] = True
-    max_batch: Annotated[int, _setting(_number(1, 65_536), "most rows of a joint run", "SERVING_MAX_BATCH")] = (
+    batch: Annotated[bool, _setting(switch(), "run requests that wait together", "SERVING_BATCH")] = True
+    max_batch: Annotated[int, _setting(number(1, 65_536), "most rows of a joint run", "SERVING_MAX_BATCH")] = (
         DEFAULT_MAX_BATCH
     )
     lanes: Annotated[
         int,
         _setting(
-            _number(0, 256),
+            number(0, 256),
             "runs made at once, each on its part of the cores; 0 has it measured which is best (ONNX), else one",
             "SERVING_LANES",
         ),
     ] = 0
     max_queue: Annotated[
-        int, _setting(_number(1, 1_000_000), "most requests that wait; more get 503", "SERVING_MAX_QUEUE")
+        int, _setting(number(1, 1_000_000), "most requests that wait; more get 503", "SERVING_MAX_QUEUE")
     ] = DEFAULT_MAX_QUEUE
     max_bodies_mb: Annotated[
         float,
         _setting(
-            _number(0, 1_048_576, float),
+            number(0, 1_048_576, float),
             "what large request bodies (from 128 kB on) may take together, in MB of 2^20 bytes; further ones are not "
             "read until there is room; 0 is 32 for each core, and no more than a sixteenth of the memory that is left "
             "once the model is loaded",
@@ -207,7 +150,7 @@ class Settings(NamedTuple):
     script_workers: Annotated[
         int,
         _setting(
-            _number(0, 256),
+            number(0, 256),
             "processes that run the archive's script; 0 is one for each core, from 2 to 8",
             "SAGEMAKER_GUNICORN_WORKERS",
             "SAGEMAKER_MODEL_SERVER_WORKERS",
@@ -228,7 +171,7 @@ class Settings(NamedTuple):
     allow_pickle: Annotated[
         bool,
         _setting(
-            _switch(),
+            switch(),
             "load models that are pickles (`.pkl`, `.joblib`), which run code of the archive's when they are loaded",
             "SERVING_ALLOW_PICKLE",
         ),
@@ -240,7 +183,7 @@ class Settings(NamedTuple):
     sklearn_method: Annotated[
         str,
         _setting(
-            _choice(*SKLEARN_METHODS),
+            choice(*SKLEARN_METHODS),
             "method of a scikit-learn model that answers where a request names none (else the first of these that it "
             "has)",
             "SERVING_SKLEARN_METHOD",
@@ -249,7 +192,7 @@ class Settings(NamedTuple):
     xgboost_output: Annotated[
         tuple[str, ...],
         _setting(
-            Takes("names with commas between", lambda text: _names(text.replace(" ", "").lower())),
+            Takes("names with commas between", lambda text: names(text.replace(" ", "").lower())),
             "what an XGBoost model answers for each row: of predicted_label, labels, probability, probabilities, "
             "raw_score, raw_scores, predicted_score (else its prediction)",
             "SAGEMAKER_INFERENCE_OUTPUT",
@@ -258,7 +201,7 @@ class Settings(NamedTuple):
     xgboost_ensemble: Annotated[
         bool,
         _setting(
-            _switch(),
+            switch(),
             "have all of several XGBoost models answer together (else the first by name)",
             "SAGEMAKER_INFERENCE_ENSEMBLE",
         ),
@@ -266,7 +209,7 @@ class Settings(NamedTuple):
     batch_transform: Annotated[
         bool,
         _setting(
-            _switch(),
+            switch(),
             "SageMaker's own, for Batch Transform: an XGBoost model's CSV answers end with a line break",
             "SAGEMAKER_BATCH",
         ),
@@ -274,7 +217,7 @@ class Settings(NamedTuple):
     log_level: Annotated[
         int,
         _setting(
-            Takes("a level's number or name", _level), "least severe log lines written", "SAGEMAKER_CONTAINER_LOG_LEVEL"
+            Takes("a level's number or name", level), "least severe log lines written", "SAGEMAKER_CONTAINER_LOG_LEVEL"
         ),
     ] = DEFAULT_LEVEL
 
@@ -308,10 +251,10 @@ def markdown_table() -> str:
     """The settings as the README's table."""
     lines = ["| variable | default | takes | meaning |", "|---|---|---|---|"]
     for field, setting in SETTINGS.items():
-        names = ", ".join(f"`{name}`" for name in setting.names)
+        variables = ", ".join(f"`{name}`" for name in setting.names)
         default = Settings._field_defaults[field]
         shown = logging.getLevelName(DEFAULT_LEVEL) if field == "log_level" else _shown(default)
-        lines.append(f"| {names} | {shown} | {setting.takes.words} | {setting.meaning} |")
+        lines.append(f"| {variables} | {shown} | {setting.takes.words} | {setting.meaning} |")
     return "\n".join(lines)
 
 

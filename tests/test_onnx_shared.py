@@ -1,12 +1,11 @@
 """Several sessions with one copy of the weights: right, and told where it cannot be done."""
 
-import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -100,9 +99,17 @@ def mappings(name: str) -> list[dict[str, int]]:
     return found
 
 
+class Usage(NamedTuple):
+    """As shutil.disk_usage gives it."""
+
+    total: int
+    used: int
+    free: int
+
+
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = loaded(onnx_models.matmul(tmp_path / "model.onnx"))
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=0, f_frsize=4096))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1, 1, 0))
     with pytest.raises(NotDivisibleError, match="expected room for"):
         model.divide()
 
