@@ -64,6 +64,7 @@ class Filling(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The sender is gone."""
+        self._release()
         self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -106,8 +107,13 @@ def test_flow_control_is_the_protocols(runner: asyncio.Runner) -> None:
     assert runner.run(told()) == ["paused", "resumed"]
 
 
-def test_nothing_of_the_body_stays_with_an_idle_connection(runner: asyncio.Runner) -> None:
-    """uvloop keeps the last protocol of this kind, and that kept 24 MB for each connection."""
+@pytest.mark.parametrize("has_left", [False, True], ids=["idle", "left"])
+def test_nothing_of_the_body_stays_with_its_connection(runner: asyncio.Runner, *, has_left: bool) -> None:
+    """uvloop keeps the last protocol of this kind, and that kept 24 MB for each connection.
+
+    And of who leaves with half of a body sent, the other half was kept until Python's collector came by: after 125 such
+    of 20 MB each there were 40 of them.
+    """
     size = 1024 * 1024
 
     class Body(bytearray):
@@ -115,7 +121,7 @@ def test_nothing_of_the_body_stays_with_an_idle_connection(runner: asyncio.Runne
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
-        gone, whole = asyncio.Event(), asyncio.Event()
+        gone, begun = asyncio.Event(), asyncio.Event()
         transports: list[asyncio.Transport] = []
 
         class Once(asyncio.Protocol):
@@ -123,22 +129,29 @@ def test_nothing_of_the_body_stays_with_an_idle_connection(runner: asyncio.Runne
                 transports.append(transport)
                 body = Body(size)
                 weakref.finalize(body, gone.set)
-                Filling(transport, self, body, 0, lambda _: whole.set()).begin()
+                # As a connection has it, what is called in the end leads back to what calls it.
+                self.filling = Filling(transport, self, body, 0, lambda _: self.filling)
+                self.filling.begin()
+                begun.set()
 
         server = await loop.create_server(Once, "127.0.0.1", 0)
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         try:
             async with asyncio.timeout(PATIENCE):
-                writer.write(os.urandom(size))
-                await whole.wait()
+                await begun.wait()
+                writer.write(os.urandom(size // 2 if has_left else size))
+                await writer.drain()
+                if has_left:
+                    writer.transport.abort()
                 await gone.wait()
-            assert not transports[0].is_closing()
+            assert transports[0].is_closing() == has_left
         finally:
             # uvloop does not end with any of them open.
             server.close()
             transports[0].abort()
             writer.close()
-            await writer.wait_closed()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     gc.disable()
     try:
