@@ -9,6 +9,7 @@ costs nothing here. Deadlines are for those who wait: `serving.express` and `ser
 
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 from serving.errors import BodyTimeoutError, OverloadedError, ServingError
 
@@ -20,31 +21,46 @@ LARGE_BODY_BYTES = 128 * 1024
 # With a quarter, 40 requests of 24 MB of such numbers exceed the limit of a container of 1 GB; so 400 MB serve them.
 SHARE = 1 / 16
 # And of each core, be there ever so much memory: a core works on one body, and this is the largest that SageMaker sends
-# (25 MB), or 50 pictures as arrays. More in hand only waits, and as memory (docs/performance.md).
+# (25 MB), with something for those behind it.
 CORE_BYTES = 32 * 1024 * 1024
-UNLIMITED = sys.maxsize
+# Of that, what those may have that come when there is a body for each core already: a picture's 1.4 MB of JSON five
+# times, its array 14 times, which is what the next runs want. More only waits, and as memory (docs/performance.md).
+AHEAD_BYTES = 8 * 1024 * 1024
 # How much of a request's time its body has to come once there is room for it: less than all, or those who have waited
 # behind one that never comes would be late, too.
 COMING = 1 / 2
 
 
-def room_for(max_bytes: int, available: int | None, cores: int) -> int:
-    """Bytes that bodies may have: what was set, else by the cores and the memory that is left, if that is known."""
+class Extent(NamedTuple):
+    """How much room there is: `whole` bytes for all bodies together.
+
+    Of those that come when `working` others are there already, only as many as have `ahead` bytes together.
+    """
+
+    whole: int = sys.maxsize
+    working: int = 1
+    ahead: int = sys.maxsize
+
+
+def room_for(max_bytes: int, available: int | None, cores: int) -> Extent:
+    """What bodies may have: what was set, else by the cores and the memory that is left, in bytes, if that is known."""
     if max_bytes:
-        return max_bytes
+        return Extent(max_bytes)
     enough = cores * CORE_BYTES
     # Where nothing is left they are read one by one.
-    return enough if available is None else min(enough, max(1, int(available * SHARE)))
+    whole = enough if available is None else min(enough, max(1, int(available * SHARE)))
+    return Extent(whole, cores, cores * AHEAD_BYTES)
 
 
 class Place:
     """A body's part of the room."""
 
-    __slots__ = ("is_given", "size")
+    __slots__ = ("is_ahead", "is_given", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.is_given = False
+        self.is_ahead = False
 
     def patience(self, timeout: float) -> float:
         """How long to wait for room, and then for the body, in seconds, where a request has so many."""
@@ -65,14 +81,16 @@ class Room:
     """Who has a place, and who waits for one.
 
     Args:
-        size: bytes that all have together.
+        extent: how much room there is; may change, for those who ask from then on.
         max_waiting: how many may wait.
     """
 
-    def __init__(self, size: int, max_waiting: int) -> None:
-        self.size = size
+    def __init__(self, extent: Extent, max_waiting: int) -> None:
+        self.extent = extent
         self._max_waiting = max_waiting
         self._taken = 0
+        self._ahead = 0  # of that, by those that came when there were enough to work on
+        self._working = 0  # how many of the others there are
         self._waiting: dict[Place, Callable[[], None]] = {}  # and what tells each that it is given
 
     @property
@@ -91,7 +109,7 @@ class Room:
         It may be given at once (`is_given`). Else `given` is called when it is, unless it is left before.
         Raises OverloadedError when too many wait already.
         """
-        place = Place(min(size, self.size))
+        place = Place(min(size, self.extent.whole))
         if not self._waiting and self._fits(place):
             self._give(place)
         elif len(self._waiting) < self._max_waiting:
@@ -105,7 +123,7 @@ class Room:
     def leave(self, place: Place) -> None:
         """It is not wanted any more, be it given or not; once for each place."""
         if place.is_given:
-            self._taken -= place.size
+            self._count(place, -1)
         else:
             del self._waiting[place]
         while self._waiting and self._fits(first := next(iter(self._waiting))):
@@ -114,8 +132,22 @@ class Room:
             given()
 
     def _fits(self, place: Place) -> bool:
-        return self._taken + place.size <= self.size
+        if self._taken + place.size > self.extent.whole:
+            return False
+        return self._has_worker or self._ahead + place.size <= self.extent.ahead
+
+    @property
+    def _has_worker(self) -> bool:
+        return self._working < self.extent.working
 
     def _give(self, place: Place) -> None:
         place.is_given = True
-        self._taken += place.size
+        place.is_ahead = not self._has_worker
+        self._count(place, 1)
+
+    def _count(self, place: Place, sign: int) -> None:
+        self._taken += sign * place.size
+        if place.is_ahead:
+            self._ahead += sign * place.size
+        else:
+            self._working += sign

@@ -16,7 +16,7 @@ from serving.memory import available
 from serving.metrics import Metrics
 from serving.offload import Offload
 from serving.ping import not_ready
-from serving.room import UNLIMITED, Room, room_for
+from serving.room import Extent, Room, room_for
 from serving.settings import MEGABYTE, Settings
 from serving.signature import Signature
 
@@ -46,7 +46,7 @@ class Service:
         self.script: Runner | None = None
         """What answers invocations where the archive has a script."""
         self._catalogue: Catalogue | None = None
-        self.room = Room(UNLIMITED, settings.max_queue)
+        self.room = Room(Extent(), settings.max_queue)
         """What large bodies may take together."""
         lifecycle.listen(self.metrics.enter)
         self.metrics.queue(lambda: self.room.waiting)
@@ -81,8 +81,10 @@ class Service:
 
     def make_room(self, cores: int) -> None:
         """Settle how much large bodies may take, now that what is to be loaded is."""
-        self.room.size = room_for(self.settings.max_bodies_bytes, available(), cores)
-        log.info("large bodies are read while they take no more than %d MB together", self.room.size // MEGABYTE)
+        self.room.extent = room_for(self.settings.max_bodies_bytes, available(), cores)
+        log.info(
+            "large bodies are read while they take no more than %d MB together", self.room.extent.whole // MEGABYTE
+        )
 
     def put_in_service(self, loaded: Loaded) -> None:
         """Take requests for these models from now on."""

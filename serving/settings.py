@@ -142,8 +142,8 @@ class Settings(NamedTuple):
         _setting(
             number(0, 1_048_576, float),
             "what large request bodies (from 128 kB on) may take together, in MB of 2^20 bytes; further ones are not "
-            "read until there is room; 0 is 32 for each core, and no more than a sixteenth of the memory that is left "
-            "once the model is loaded",
+            "read until there is room; 0 is 32 for each core, of which those that come when there is one for each core "
+            "already have 8, and no more than a sixteenth of the memory that is left once the model is loaded",
             "SERVING_MAX_BODIES_MB",
         ),
     ] = 0

@@ -11,7 +11,7 @@ from harness.loops import on_a_loop
 from serving.body import Body
 from serving.errors import BodyTimeoutError, OverloadedError, PayloadTooLargeError, ServingError
 from serving.ping import Message
-from serving.room import LARGE_BODY_BYTES, Room
+from serving.room import LARGE_BODY_BYTES, Extent, Room
 from serving.settings import MEGABYTE, Settings
 
 SMALL, LARGE = b"s" * (LARGE_BODY_BYTES - 1), b"l" * LARGE_BODY_BYTES
@@ -44,7 +44,7 @@ class Sender:
 
 def taken(room: Room) -> bool:
     """Whether anything of it is."""
-    place = room.ask(room.size, lambda: None)
+    place = room.ask(room.extent.whole, lambda: None)
     room.leave(place)
     return not place.is_given
 
@@ -53,7 +53,7 @@ def taken(room: Room) -> bool:
 @pytest.mark.parametrize("is_stated", [True, False])
 def test_it_is_what_was_sent_and_its_place_is_left(chunks: Sequence[bytes], is_stated: bool) -> None:
     async def test() -> None:
-        room, whole = Room(MEGABYTE, 1), b"".join(chunks)
+        room, whole = Room(Extent(MEGABYTE), 1), b"".join(chunks)
         with Body(Sender(*chunks).request(len(whole) if is_stated else None), PATIENT, room) as body:
             assert await body.read() == whole
             assert body.has_place is taken(room) is (len(whole) >= LARGE_BODY_BYTES)
@@ -65,7 +65,7 @@ def test_it_is_what_was_sent_and_its_place_is_left(chunks: Sequence[bytes], is_s
 @pytest.mark.parametrize("is_stated", [True, False])
 def test_it_is_read_once_there_is_room(is_stated: bool) -> None:
     async def test() -> None:
-        room = Room(MEGABYTE, 1)
+        room = Room(Extent(MEGABYTE), 1)
         other = room.ask(MEGABYTE, lambda: None)
         sender = Sender(LARGE, SMALL)
         with Body(sender.request(len(LARGE + SMALL) if is_stated else None), PATIENT, room) as body:
@@ -97,7 +97,7 @@ def test_what_is_late_or_too_much_is_refused_and_its_place_left(
     is_free: bool, may_wait: int, error: type[ServingError]
 ) -> None:
     async def test() -> None:
-        room = Room(MEGABYTE, may_wait)
+        room = Room(Extent(MEGABYTE), may_wait)
         other = None if is_free else room.ask(MEGABYTE, lambda: None)
         request = Sender(LARGE, whole=False).request(2 * len(LARGE))
         with pytest.raises(error), Body(request, HURRIED, room) as body:
@@ -112,7 +112,7 @@ def test_what_is_late_or_too_much_is_refused_and_its_place_left(
 
 def test_a_sender_that_leaves_leaves_its_place() -> None:
     async def test() -> None:
-        room = Room(MEGABYTE, 1)
+        room = Room(Extent(MEGABYTE), 1)
         with (
             pytest.raises(ClientDisconnect),
             Body(Sender(LARGE, whole=False, leaves=True).request(), PATIENT, room) as body,
@@ -127,7 +127,10 @@ def test_a_sender_that_leaves_leaves_its_place() -> None:
 def test_more_than_the_limit_is_refused_as_soon_as_it_is_known(stated: int | None, asked: int) -> None:
     async def test() -> None:
         sender = Sender(*[LARGE] * 20)
-        with pytest.raises(PayloadTooLargeError), Body(sender.request(stated), PATIENT, Room(MEGABYTE, 1)) as body:
+        with (
+            pytest.raises(PayloadTooLargeError),
+            Body(sender.request(stated), PATIENT, Room(Extent(MEGABYTE), 1)) as body,
+        ):
             await body.read()
         assert sender.asked == asked
 

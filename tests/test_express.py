@@ -105,7 +105,7 @@ def test_a_body_that_is_not_whole_in_time_has_its_answer(is_free: bool, status: 
         service = Service(Settings(timeout=0.1, max_bodies_mb=1), Lifecycle())
         service.make_room(cores=2)
         room = service.room
-        other = None if is_free else room.ask(room.size, lambda: None)
+        other = None if is_free else room.ask(room.extent.whole, lambda: None)
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         began: list[str] = []
         ride = Ride(service, cast("Any", Ready()), answered.set_result)
@@ -118,7 +118,7 @@ def test_a_body_that_is_not_whole_in_time_has_its_answer(is_free: bool, status: 
         assert service.metrics.requests == {status: 1}
         if other:
             room.leave(other)
-        assert room.ask(room.size, lambda: None).is_given
+        assert room.ask(room.extent.whole, lambda: None).is_given
 
     on_a_loop(test)
 

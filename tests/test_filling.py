@@ -129,10 +129,13 @@ def test_nothing_of_the_body_stays_with_its_connection(runner: asyncio.Runner, *
                 transports.append(transport)
                 body = Body(size)
                 weakref.finalize(body, gone.set)
-                # As a connection has it, what is called in the end leads back to what calls it.
-                self.filling = Filling(transport, self, body, 0, lambda _: self.filling)
+                # As with a real connection, what is called in the end leads back to what calls it.
+                self.filling = Filling(transport, self, body, 0, self.done)
                 self.filling.begin()
                 begun.set()
+
+            def done(self, body: bytes) -> None:
+                pass
 
         server = await loop.create_server(Once, "127.0.0.1", 0)
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import BodyTimeoutError, OverloadedError
-from serving.room import CORE_BYTES, SHARE, Place, Room, room_for
+from serving.room import AHEAD_BYTES, CORE_BYTES, SHARE, Extent, Place, Room, room_for
 
 GIB = 2**30
 SIZE = 100
@@ -44,13 +44,13 @@ def given_of(askers: list[Asker]) -> list[bool]:
 
 
 def test_there_is_room_until_it_is_taken_and_no_one_is_told_what_he_sees() -> None:
-    askers, told = asked(Room(SIZE, 10), 60, 40, 1)
+    askers, told = asked(Room(Extent(SIZE), 10), 60, 40, 1)
     assert given_of(askers) == [True, True, False]
     assert told == []
 
 
 def test_who_waits_is_told_in_the_order_in_which_all_came() -> None:
-    room = Room(SIZE, 10)
+    room = Room(Extent(SIZE), 10)
     askers, told = asked(room, 100, 50, 60, 10)
     leave(room, askers[0])
     assert told == [1]  # the third has no room, and the fourth does not overtake it
@@ -61,7 +61,7 @@ def test_who_waits_is_told_in_the_order_in_which_all_came() -> None:
 
 
 def test_who_waits_may_go_and_lets_the_next_come() -> None:
-    room = Room(SIZE, 10)
+    room = Room(Extent(SIZE), 10)
     askers, told = asked(room, 50, 60, 50)
     leave(room, askers[1])
     assert told == [2]
@@ -69,7 +69,7 @@ def test_who_waits_may_go_and_lets_the_next_come() -> None:
 
 
 def test_a_body_larger_than_the_room_has_it_to_itself() -> None:
-    room = Room(SIZE, 10)
+    room = Room(Extent(SIZE), 10)
     askers, told = asked(room, 1000, 1, 1000, 1)
     assert given_of(askers) == [True, False, False, False]
     leave(room, askers[0])
@@ -81,7 +81,7 @@ def test_a_body_larger_than_the_room_has_it_to_itself() -> None:
 
 
 def test_no_more_wait_than_may() -> None:
-    room = Room(SIZE, 2)
+    room = Room(Extent(SIZE), 2)
     askers, _ = asked(room, 100, 100, 100)
     with pytest.raises(OverloadedError, match="2 large bodies wait already"):
         room.ask(1, lambda: None)
@@ -89,9 +89,23 @@ def test_no_more_wait_than_may() -> None:
     assert not room.ask(100, lambda: None).is_given
 
 
-@given(st.integers(1, 50), st.lists(st.tuples(st.booleans(), st.integers(0, 80)), max_size=60))
-def test_what_is_taken_fits_and_nobody_is_forgotten(size: int, steps: list[tuple[bool, int]]) -> None:
-    room = Room(size, len(steps))
+def test_who_comes_when_there_is_enough_to_work_on_has_less() -> None:
+    askers, told = asked(room := Room(Extent(SIZE, working=2, ahead=20), 10), 30, 30, 15, 15, 30)
+    assert given_of(askers) == [True, True, True, False, False]
+    leave(room, askers[0])
+    assert told == [3]  # it is worked on now; what is still ahead is the third's alone
+    leave(room, askers[2])
+    assert told == [3]  # the last would be ahead, with more than those may have
+    leave(room, askers[1])
+    assert told == [3, 4]
+
+
+@given(
+    st.builds(Extent, st.integers(1, 50), st.integers(1, 4), st.integers(0, 60)),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 80)), max_size=60),
+)
+def test_what_is_taken_fits_and_nobody_is_forgotten(extent: Extent, steps: list[tuple[bool, int]]) -> None:
+    room = Room(extent, len(steps))
     there: list[Asker] = []
     told: list[int] = []
     for number, (comes, value) in enumerate(steps):
@@ -101,17 +115,24 @@ def test_what_is_taken_fits_and_nobody_is_forgotten(size: int, steps: list[tuple
         else:
             leave(room, there.pop(value % len(there)))
         places = [asker.place for asker in there if asker.place]
-        assert room.taken == sum(place.size for place in places if place.is_given) <= size
+        given = [place for place in places if place.is_given]
+        assert room.taken == sum(place.size for place in given) <= extent.whole
+        ahead = sum(place.size for place in given if place.is_ahead)
+        assert ahead <= extent.ahead
+        working = sum(not place.is_ahead for place in given)
+        assert working <= extent.working
         # All that have a place came before all that wait, and the first of these really has none.
-        waiting = [place for place in places if not place.is_given]
-        assert places[len(places) - len(waiting) :] == waiting
+        waiting = places[len(given) :]
+        assert not any(place.is_given for place in waiting)
         assert room.waiting == len(waiting)
-        assert not waiting or sum(place.size for place in places if place.is_given) + waiting[0].size > size
+        if waiting:
+            would_be_ahead = working == extent.working and ahead + waiting[0].size > extent.ahead
+            assert would_be_ahead or room.taken + waiting[0].size > extent.whole
     assert len(set(told)) == len(told)
 
 
 def test_what_one_is_told_who_is_late() -> None:
-    room = Room(SIZE, 10)
+    room = Room(Extent(SIZE), 10)
     askers, _ = asked(room, 100, 40)
     first, second = (asker.place.late(15.0) for asker in askers if asker.place)
     assert isinstance(first, BodyTimeoutError)
@@ -123,17 +144,21 @@ def test_what_one_is_told_who_is_late() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "available", "size"),
+    ("available", "whole"),
     [
-        (0, GIB // 2, int(GIB // 2 * SHARE)),
-        (0, 64 * GIB, 2 * CORE_BYTES),
-        (GIB, 4 * GIB, GIB),
-        (GIB, None, GIB),
-        (0, None, 2 * CORE_BYTES),
+        (GIB // 2, int(GIB // 2 * SHARE)),
+        (64 * GIB, 2 * CORE_BYTES),
+        (None, 2 * CORE_BYTES),
         # One by one, and never without bound.
-        (0, 0, 1),
-        (0, -GIB, 1),
+        (0, 1),
+        (-GIB, 1),
     ],
 )
-def test_how_much_there_is(most: int, available: int | None, size: int) -> None:
-    assert room_for(most, available, cores=2) == size
+def test_how_much_there_is(available: int | None, whole: int) -> None:
+    assert room_for(0, available, cores=2) == Extent(whole, 2, 2 * AHEAD_BYTES)
+
+
+@pytest.mark.parametrize("available", [None, 4 * GIB])
+def test_what_was_set_is_all_for_whoever_comes(available: int | None) -> None:
+    room = Room(room_for(SIZE, available, cores=2), 10)
+    assert given_of(asked(room, *[10] * 11)[0]) == [True] * 10 + [False]
