@@ -66,14 +66,14 @@ class Batcher(Generic[T]):
         """Whether `next_batch` may have something to run."""
         return bool(self._waiting or self._again)
 
-    def submit(self, entry: Entry[T]) -> None:
-        """Queue a request. Raises OverloadedError when `max_waiting` wait already."""
+    def submit(self, *entries: Entry[T]) -> None:
+        """Queue a request, or all of its parts. Raises OverloadedError when `max_waiting` wait already."""
         if self._waiting >= self._max_waiting:
             raise OverloadedError(
                 f"{self._waiting} requests wait already: expected fewer than {self._max_waiting}; try again later"
             )
-        self._queue.append(entry)
-        self._waiting += 1
+        self._queue.extend(entries)
+        self._waiting += len(entries)
 
     def cancel(self, entry: Entry[T]) -> None:
         """Nobody waits for this request any more; it is dropped unless it is being run already."""

@@ -7,12 +7,12 @@ is shared with them (`serving.runs`), one dict operation each.
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from serving.backends import Model
 from serving.batch import ride_key
@@ -21,6 +21,7 @@ from serving.errors import DeadlineExceededError, ModelFailedError, ServingError
 from serving.formation import Formation, Run
 from serving.lane import Lane, Lanes
 from serving.metrics import Metrics
+from serving.parts import Outcome, Part, Tell, cut
 from serving.runs import Attempt, Runs
 from serving.signature import Inputs, Outputs, row_count
 from serving.waiting import Waiting
@@ -38,7 +39,6 @@ LONE_SECONDS = 0.010
 # taken only while the last one found somebody; the bound is for senders that never pause.
 LOOKS = 16
 
-Outcome: TypeAlias = Outputs | ServingError
 T = TypeVar("T")
 
 
@@ -48,7 +48,7 @@ class Ticket:
 
     inputs: Inputs
     shape: Hashable | None
-    tell: Callable[[Outcome], None]
+    tell: Tell
 
 
 class Dispatcher:
@@ -105,29 +105,35 @@ class Dispatcher:
             if not answer.done():
                 answer.set_result(outcome)
 
-        entry = self.submit(inputs, tell)
+        entries = self.submit(inputs, tell)
         try:
             outcome = await answer
         except asyncio.CancelledError:
-            self.cancel(entry)
+            self.cancel(entries)
             raise
         if isinstance(outcome, ServingError):
             raise outcome
         return outcome
 
-    def submit(self, inputs: Inputs, tell: Callable[[Outcome], None]) -> Entry[Ticket]:
+    def submit(self, inputs: Inputs, tell: Tell) -> Sequence[Entry[Ticket]]:
         """Admit a validated request; `tell` is called once, on the loop and later, unless it is cancelled.
 
-        Raises OverloadedError when too many wait already.
+        Gives what is to be cancelled then, the request or its parts. Raises OverloadedError when too many wait already.
         """
         shape = ride_key(inputs)
         key = shape if self._batcher.max_rows > 1 else None
-        entry = Entry(Ticket(inputs, shape, tell), row_count(inputs), key, monotonic() + self._timeout)
-        self._batcher.submit(entry)
-        self._open.add(entry)
+        rows = row_count(inputs)
+        deadline = monotonic() + self._timeout
+        parts = [Part(inputs, rows, tell)]
+        if key is not None and self._formation.is_enough and rows > self._formation.rows:
+            parts = cut(parts[0], self._formation.rows)
+        entries = [Entry(Ticket(part.inputs, shape, part.tell), part.rows, key, deadline) for part in parts]
+        self._batcher.submit(*entries)
+        for entry in entries:
+            self._open.add(entry)
         self._arrivals += 1
         self._soon()
-        return entry
+        return entries
 
     async def alone(self, work: Callable[[], T]) -> T:
         """Run this in a lane while nothing else runs, and give what it returns; requests wait meanwhile."""
@@ -155,10 +161,11 @@ class Dispatcher:
         self._lanes.grow(formation.lanes)
         self._soon()
 
-    def cancel(self, entry: Entry[Ticket]) -> None:
-        """Nobody wants this request's answer any more; it is not told."""
-        self._open.remove(entry)
-        self._batcher.cancel(entry)
+    def cancel(self, entries: Sequence[Entry[Ticket]]) -> None:
+        """Nobody wants the answer to this request, or its parts, any more; it is not told."""
+        for entry in entries:
+            self._open.remove(entry)
+            self._batcher.cancel(entry)
 
     def close(self) -> None:
         """Let the lanes' threads end; to be called when nothing waits any more."""

@@ -12,11 +12,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.answer import Answer, refused
-from serving.dispatcher import Outcome
 from serving.errors import OverloadedError, ServingError
 from serving.heads import Head, read
 from serving.invocations import OFFLOAD_BYTES, Begun, Invocation, size_of
 from serving.metrics import CLIENT_CLOSED
+from serving.parts import Outcome
 from serving.service import Service
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ class Ride:
         try:
             begun = self._invocation.begin(body)
             dispatcher = begun.serving.dispatcher
-            entry = dispatcher.submit(begun.inputs, lambda outcome: self._ran(begun, outcome))
+            entries = dispatcher.submit(begun.inputs, lambda outcome: self._ran(begun, outcome))
         except Exception as error:  # noqa: BLE001 (rendered by the one table)
             self._fail(error)
         else:
-            self._stop = lambda: dispatcher.cancel(entry)
+            self._stop = lambda: dispatcher.cancel(entries)
 
     def leave(self) -> None:
         """The client is gone: drop the request if it has not been run."""

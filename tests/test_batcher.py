@@ -92,6 +92,16 @@ def test_a_cancelled_request_makes_room_at_once() -> None:
     assert handed_out(batcher) == "c"
 
 
+def test_parts_of_one_request_come_in_together() -> None:
+    batcher: Batcher[str] = Batcher(MAX_ROWS, max_waiting=2)
+    batcher.submit(entry("a"))
+    batcher.submit(entry("b"), entry("c"), entry("d"))
+    assert batcher.waiting == 4
+    with pytest.raises(OverloadedError):
+        batcher.submit(entry("e"), entry("f"))
+    assert handed_out(batcher).replace(" ", "") == "abcd"
+
+
 def test_cancelling_what_is_being_run_or_was_cancelled_changes_nothing_for_others() -> None:
     first, second = entry("a"), entry("b")
     batcher = filled(first)

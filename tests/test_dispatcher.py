@@ -452,6 +452,89 @@ def test_a_divided_model_isolates_the_guilty_too() -> None:
     on_a_loop(test)
 
 
+NARROW = Formation(lanes=2, rows=4, wide_up_to=1, divided=True, is_enough=True)
+
+
+def many(rows: int, start: float = 0) -> Inputs:
+    return {"x": np.arange(start, start + rows, dtype=np.float32)[:, None]}
+
+
+@looped
+async def test_a_large_request_is_run_in_parts_on_all_lanes() -> None:
+    together = Barrier(2)
+
+    def meet(inputs: Inputs) -> Outputs:
+        together.wait(PATIENCE)  # there is another run of it meanwhile
+        return identity(inputs)
+
+    wide, narrow = Recorder(identity), Recorder(meet)
+    dispatcher = dispatcher_of(Recorder(identity))
+    dispatcher.divide(wide, narrow, NARROW)
+    assert value(await dispatcher.run(many(7))) == [[n] for n in range(7)]
+    assert (wide.rows, sorted(narrow.rows)) == ([], [3, 4])
+    dispatcher.close()
+
+
+@pytest.mark.parametrize(
+    ("formation", "rows"),
+    [
+        (NARROW._replace(is_enough=False), [7]),
+        (Formation(lanes=1, rows=4, is_enough=True), [3, 4]),
+        (Formation(lanes=1, rows=7, is_enough=True), [7]),
+    ],
+)
+@looped
+async def test_a_request_is_cut_only_where_more_rows_are_known_to_gain_nothing(
+    formation: Formation, rows: list[int]
+) -> None:
+    model = Recorder(identity)
+    dispatcher = dispatcher_of(model)
+    dispatcher.divide(model, model, formation)
+    assert value(await dispatcher.run(many(7))) == [[n] for n in range(7)]
+    assert model.rows == rows
+    dispatcher.close()
+
+
+@looped
+async def test_a_request_whose_rows_must_not_be_joined_is_not_cut() -> None:
+    model = Recorder(identity)
+    dispatcher = dispatcher_of(model, max_rows=1)
+    dispatcher.divide(model, None, Formation(lanes=1, rows=1, is_enough=True))
+    assert value(await dispatcher.run(many(7))) == [[n] for n in range(7)]
+    assert model.rows == [7]
+    dispatcher.close()
+
+
+@looped
+async def test_an_error_of_one_part_is_the_whole_requests_and_nobody_elses() -> None:
+    model = Recorder(refusing(5))
+    dispatcher = dispatcher_of(model)
+    dispatcher.divide(model, model, NARROW)
+    bad, good = await all_of(dispatcher.run(many(12)), dispatcher.run(many(12, start=20)))
+    assert isinstance(bad, ModelRejectedInputError)
+    assert value(good) == [[n] for n in range(20, 32)]
+    dispatcher.close()
+
+
+@looped
+async def test_a_large_request_that_is_cancelled_or_late_leaves_none_of_its_parts() -> None:
+    gate = Gate()
+    model = Recorder(gate)
+    dispatcher = dispatcher_of(model, timeout=0.2)
+    dispatcher.divide(model, model, NARROW)
+    late, left = await queued(dispatcher.run(many(12)), dispatcher.run(many(12)))
+    await gate.reached()
+    left.cancel()
+    (error, cancelled) = await all_of(late, left)
+    assert isinstance(error, DeadlineExceededError)
+    assert isinstance(cancelled, asyncio.CancelledError)
+    gate.open()
+    assert value(await dispatcher.run(row(1))) == [[1]]
+    # Two parts of the first had begun.
+    assert model.rows == [4, 4, 1]
+    dispatcher.close()
+
+
 def test_a_measurement_is_made_alone_and_requests_wait_for_it() -> None:
     async def test() -> None:
         before, during = Gate(), Gate()

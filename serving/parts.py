@@ -1,0 +1,85 @@
+"""A request of more rows than a run gains by, run in parts: as if each of them were a request.
+
+Several lanes work on it at once then, others' requests come between, and the intermediate results of a run need no more
+memory than those of others: 25 MB are 40 pictures, or 166 of bytes, and what one run took is kept for the next.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import ceil
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from serving.errors import ModelFailedError, ServingError
+from serving.signature import Inputs, Outputs, Value, is_per_row
+
+Outcome: TypeAlias = Outputs | ServingError
+Tell: TypeAlias = Callable[[Outcome], None]
+
+
+class Part(NamedTuple):
+    """Some of a request's rows, or all: their arrays, how many there are, and who is told their answer."""
+
+    inputs: Inputs
+    rows: int
+    tell: Tell
+
+
+def cut(whole: Part, most: int) -> list[Part]:
+    """As few parts as have `most` rows at most, of sizes as equal as can be; their arrays are views, not copies."""
+    number = ceil(whole.rows / most)
+    ends = [whole.rows * part // number for part in range(number + 1)]
+    places = [slice(start, end) for start, end in pairwise(ends)]
+    rows = [place.stop - place.start for place in places]
+    told = Gathering(rows, whole.tell).part
+    return [
+        Part({name: array[place] for name, array in whole.inputs.items()}, count, told(index))
+        for index, (place, count) in enumerate(zip(places, rows, strict=True))
+    ]
+
+
+class Gathering:
+    """Puts the parts' answers together again.
+
+    Args:
+        rows: of each part, in order.
+        tell: called once, with the whole answer, or with the first error that a part came to.
+    """
+
+    def __init__(self, rows: Sequence[int], tell: Tell) -> None:
+        self._rows = rows
+        self._tell = tell
+        self._answers: dict[int, Outputs] = {}
+        self._has_failed = False
+
+    def part(self, index: int) -> Tell:
+        """What is to be told the outcome of this part."""
+        return lambda outcome: self._take(index, outcome)
+
+    def _take(self, index: int, outcome: Outcome) -> None:
+        if self._has_failed:
+            return
+        if isinstance(outcome, ServingError):
+            self._has_failed = True
+            self._answers.clear()
+            self._tell(outcome)
+            return
+        self._answers[index] = outcome
+        if len(self._answers) == len(self._rows):
+            self._tell(self._whole())
+
+    def _whole(self) -> Outcome:
+        answers = [self._answers[index] for index in range(len(self._rows))]
+        for answer, rows in zip(answers, self._rows, strict=True):
+            for name, value in answer.items():
+                if not is_per_row(value, rows):
+                    return ModelFailedError(f"output {name!r} of a run of {rows} rows is not one element a row")
+        return {name: _joined([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def _joined(values: Sequence[Value]) -> Value:
+    """One output's rows: of arrays, or of lists of one dict a row."""
+    if isinstance(values[0], np.ndarray):
+        return np.concatenate(values)  # type: ignore[arg-type]  # all are, by is_per_row
+    return [row for value in values for row in value or ()]
