@@ -125,7 +125,7 @@ class Dispatcher:
         rows = row_count(inputs)
         deadline = monotonic() + self._timeout
         parts = [Part(inputs, rows, tell)]
-        if key is not None and self._formation.is_enough and rows > self._formation.rows:
+        if key is not None and rows > self._formation.rows and self._may_cut:
             parts = cut(parts[0], self._formation.rows)
         entries = [Entry(Ticket(part.inputs, shape, part.tell), part.rows, key, deadline) for part in parts]
         self._batcher.submit(*entries)
@@ -134,6 +134,10 @@ class Dispatcher:
         self._arrivals += 1
         self._soon()
         return entries
+
+    @property
+    def _may_cut(self) -> bool:
+        return self._formation.is_enough and self._model.signature.sizes_follow
 
     async def alone(self, work: Callable[[], T]) -> T:
         """Run this in a lane while nothing else runs, and give what it returns; requests wait meanwhile."""

@@ -44,7 +44,9 @@ class _Families(Collector):
         yield _histogram("serving_batch_seconds", "Seconds of each run of the model", metrics.batch_seconds)
         yield GaugeMetricFamily("serving_lanes", "Runs of the default model that may be made at once", metrics.lanes)
         yield GaugeMetricFamily(
-            "serving_waiting_requests", "Requests waiting for a lane, or for room to be read", metrics.waiting
+            "serving_waiting_requests",
+            "Requests, or parts of large ones, waiting for a lane, or for room to be read",
+            metrics.waiting,
         )
         yield GaugeMetricFamily(
             "serving_body_bytes", "Bytes of large bodies in hand, of SERVING_MAX_BODIES_MB", metrics.body_bytes()

@@ -71,15 +71,24 @@ class Gathering:
 
     def _whole(self) -> Outcome:
         answers = [self._answers[index] for index in range(len(self._rows))]
-        for answer, rows in zip(answers, self._rows, strict=True):
-            for name, value in answer.items():
-                if not is_per_row(value, rows):
-                    return ModelFailedError(f"output {name!r} of a run of {rows} rows is not one element a row")
-        return {name: _joined([answer[name] for answer in answers]) for name in answers[0]}
+        try:
+            return {name: _joined(name, [answer[name] for answer in answers], self._rows) for name in answers[0]}
+        except ModelFailedError as error:
+            return error
 
 
-def _joined(values: Sequence[Value]) -> Value:
-    """One output's rows: of arrays, or of lists of one dict a row."""
+def _joined(name: str, values: Sequence[Value], rows: Sequence[int]) -> Value:
+    """One output's rows: of arrays, or of lists of one dict a row. Raises ModelFailedError."""
+    for value, count in zip(values, rows, strict=True):
+        if not is_per_row(value, count):
+            raise ModelFailedError(f"output {name!r} of a run of {count} rows is not one element a row")
     if isinstance(values[0], np.ndarray):
-        return np.concatenate(values)  # type: ignore[arg-type]  # all are, by is_per_row
+        try:
+            return np.concatenate(values)  # type: ignore[arg-type]  # all are, by is_per_row
+        except ValueError:
+            raise ModelFailedError(f"output {name!r} has rows of several shapes: {_shapes(values)}") from None
     return [row for value in values for row in value or ()]
+
+
+def _shapes(values: Sequence[Value]) -> str:
+    return " and ".join(dict.fromkeys(str(list(np.shape(value)[1:])) for value in values))  # type: ignore[arg-type]

@@ -99,6 +99,13 @@ class Signature:
         free = all(spec.shape and isinstance(spec.shape[0], str) for spec in self.inputs)
         return bool(self.inputs) and free and all(_one_a_row(spec) for spec in self.outputs)
 
+    @cached_property
+    def sizes_follow(self) -> bool:
+        """Whether the sizes of an answer's rows are fixed or those of the request's, so that rows answered apart fit."""
+        given = {size for spec in self.inputs for size in spec.shape[1:]}
+        sizes = (size for spec in self.outputs for size in spec.shape[1:])
+        return all(isinstance(size, int) or size in given for size in sizes)
+
     @property
     def as_json(self) -> dict[str, object]:
         """For machines: both lists of specs."""

@@ -20,6 +20,7 @@ from serving.exposition import page
 from serving.formation import Formation
 from serving.metrics import Metrics
 from serving.signature import Array, Inputs, Outputs
+from signatures import giving, spec
 
 P = ParamSpec("P")
 PATIENCE = DEADLINE_SECONDS
@@ -500,6 +501,16 @@ async def test_a_request_whose_rows_must_not_be_joined_is_not_cut() -> None:
     model = Recorder(identity)
     dispatcher = dispatcher_of(model, max_rows=1)
     dispatcher.divide(model, None, Formation(lanes=1, rows=1, is_enough=True))
+    assert value(await dispatcher.run(many(7))) == [[n] for n in range(7)]
+    assert model.rows == [7]
+    dispatcher.close()
+
+
+@looped
+async def test_a_request_is_not_cut_whose_answer_may_have_rows_of_any_size() -> None:
+    model = Recorder(identity, giving(spec("y", shape=("N", "found"))))
+    dispatcher = dispatcher_of(model)
+    dispatcher.divide(model, None, Formation(lanes=1, rows=4, is_enough=True))
     assert value(await dispatcher.run(many(7))) == [[n] for n in range(7)]
     assert model.rows == [7]
     dispatcher.close()

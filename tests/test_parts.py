@@ -76,6 +76,15 @@ def test_an_output_that_has_not_one_element_a_row_is_no_answer(value: object) ->
     assert error.message == "output 'y' of a run of 2 rows is not one element a row"
 
 
+def test_rows_of_several_shapes_are_no_answer() -> None:
+    parts, told = cut_of(4, 2)
+    for part, columns in zip(parts, (3, 4), strict=True):
+        part.tell({"y": np.zeros((2, columns))})
+    (error,) = told
+    assert isinstance(error, ModelFailedError)
+    assert error.message == "output 'y' has rows of several shapes: [3] and [4]"
+
+
 def test_texts_are_joined_as_they_are() -> None:
     parts, told = cut_of(4, 2)
     for part, words in zip(parts, (["a", "bc"], ["def", "g"]), strict=True):

@@ -69,6 +69,22 @@ def test_rows_may_ride_together_only_where_every_first_axis_is_free(signature: S
 
 
 @pytest.mark.parametrize(
+    ("signature", "expected"),
+    [
+        (one_input(), True),
+        (one_input(shape=("N", "L", 3)), True),
+        (giving(*shaped(("N", 1000), ("N",))), True),
+        (giving(sequence()), True),
+        (giving(*shaped(("N", 3), ("N", "found", 4))), False),
+    ],
+)
+def test_rows_answered_apart_fit_only_where_no_size_is_the_models_to_choose(
+    signature: Signature, *, expected: bool
+) -> None:
+    assert signature.sizes_follow is expected
+
+
+@pytest.mark.parametrize(
     ("shape", "row"),
     [
         (("N", 3, 4), (3, 4)),
