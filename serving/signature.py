@@ -101,7 +101,7 @@ class Signature:
 
     @cached_property
     def sizes_follow(self) -> bool:
-        """Whether the sizes of an answer's rows are fixed or those of the request's, so that rows answered apart fit."""
+        """Whether all sizes of an answer's rows are fixed or those of the request: rows answered apart fit then."""
         given = {size for spec in self.inputs for size in spec.shape[1:]}
         sizes = (size for spec in self.outputs for size in spec.shape[1:])
         return all(isinstance(size, int) or size in given for size in sizes)
