@@ -121,7 +121,7 @@ def test_nothing_of_the_body_stays_with_its_connection(runner: asyncio.Runner, *
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
-        gone, begun = asyncio.Event(), asyncio.Event()
+        gone, begun, whole = asyncio.Event(), asyncio.Event(), asyncio.Event()
         transports: list[asyncio.Transport] = []
 
         class Once(asyncio.Protocol):
@@ -134,8 +134,8 @@ def test_nothing_of_the_body_stays_with_its_connection(runner: asyncio.Runner, *
                 self.filling.begin()
                 begun.set()
 
-            def done(self, body: bytes) -> None:
-                pass
+            def done(self, _: bytes) -> None:
+                whole.set()
 
         server = await loop.create_server(Once, "127.0.0.1", 0)
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -146,6 +146,8 @@ def test_nothing_of_the_body_stays_with_its_connection(runner: asyncio.Runner, *
                 await writer.drain()
                 if has_left:
                     writer.transport.abort()
+                else:
+                    await whole.wait()
                 await gone.wait()
             assert transports[0].is_closing() == has_left
         finally:
