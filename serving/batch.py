@@ -1,12 +1,15 @@
 """Joining requests into the arrays of one run, and splitting the answer again."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 
 from serving.errors import ModelFailedError
-from serving.signature import Inputs, Outputs, is_per_row
+from serving.signature import Inputs, Value, is_per_row
+
+V = TypeVar("V", bound=Value)
 
 
 def ride_key(inputs: Inputs) -> Hashable | None:
@@ -29,19 +32,23 @@ def join(requests: Sequence[Inputs]) -> Inputs:
     return {name: np.concatenate([inputs[name] for inputs in requests]) for name in requests[0]}
 
 
-def split(outputs: Outputs, rows: Sequence[int]) -> list[Outputs]:
-    """Each request's part of the answer, `rows` being the rows of each in order.
+def split(whole: dict[str, V], rows: Sequence[int]) -> list[dict[str, V]]:
+    """Each request's part of an answer, or each part of a request, `rows` being the rows of each in order; views.
 
     Raises:
         ModelFailedError: some output has not one element a row, so whose is whose cannot be told.
     """
     if len(rows) == 1:
-        return [outputs]
-    total = sum(rows)
-    for name, value in outputs.items():
-        if not is_per_row(value, total):
-            raise ModelFailedError(f"output {name!r} of a batch of {total} rows is not one element a row")
+        return [whole]
+    check_rows(whole, sum(rows))
     places = [slice(end - count, end) for count, end in zip(rows, accumulate(rows), strict=True)]
     # Whole columns, then one of each for every request: half the time of taking them request by request.
-    columns = [[value[place] for place in places] for value in outputs.values()]  # type: ignore[index]  # by is_per_row
-    return [dict(zip(outputs, parts, strict=True)) for parts in zip(*columns, strict=True)]
+    columns = [[value[place] for place in places] for value in whole.values()]  # type: ignore[index]  # by is_per_row
+    return [dict(zip(whole, parts, strict=True)) for parts in zip(*columns, strict=True)]
+
+
+def check_rows(outputs: Mapping[str, Value], rows: int, what: str = "batch") -> None:
+    """Raise ModelFailedError unless every output of `what` has one element for each of so many rows."""
+    for name, value in outputs.items():
+        if not is_per_row(value, rows):
+            raise ModelFailedError(f"output {name!r} of a {what} of {rows} rows is not one element a row")

@@ -124,10 +124,11 @@ class Dispatcher:
         key = shape if self._batcher.max_rows > 1 else None
         rows = row_count(inputs)
         deadline = monotonic() + self._timeout
-        parts = [Part(inputs, rows, tell)]
         if key is not None and rows > self._formation.rows and self._may_cut:
-            parts = cut(parts[0], self._formation.rows)
-        entries = [Entry(Ticket(part.inputs, shape, part.tell), part.rows, key, deadline) for part in parts]
+            parts = cut(Part(inputs, rows, tell), self._formation.rows)
+            entries = [Entry(Ticket(part.inputs, shape, part.tell), part.rows, key, deadline) for part in parts]
+        else:
+            entries = [Entry(Ticket(inputs, shape, tell), rows, key, deadline)]
         self._batcher.submit(*entries)
         for entry in entries:
             self._open.add(entry)
@@ -137,7 +138,8 @@ class Dispatcher:
 
     @property
     def _may_cut(self) -> bool:
-        return self._formation.is_enough and self._model.signature.sizes_follow
+        """Whether more rows than the formation's gain nothing, and rows that are answered apart fit together."""
+        return self._formation.rows < self._batcher.max_rows and self._model.signature.sizes_follow
 
     async def alone(self, work: Callable[[], T]) -> T:
         """Run this in a lane while nothing else runs, and give what it returns; requests wait meanwhile."""

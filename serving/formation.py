@@ -42,14 +42,13 @@ class Formation(NamedTuple):
 
     `lanes` runs of at most `rows` rows each; with `wide_up_to` or fewer requests waiting and nothing
     running, one wide run instead. A formation that is not `divided` has runs of one kind only, called wide.
-    `is_enough` says that more rows gain nothing, so that a request of more is run in parts (`serving.parts`).
+    Where `rows` are fewer than may ride together, more were measured to gain nothing.
     """
 
     lanes: int
     rows: int
     wide_up_to: int = 0
     divided: bool = False
-    is_enough: bool = False
 
     def next(self, waiting: int, running: int, *, under_way: int, wide_runs: bool) -> Run | None:
         """What to start of so many requests that wait; None for nothing yet.
@@ -89,10 +88,10 @@ def formation_of(scaling: Scaling, max_rows: int) -> tuple[Formation, str]:
     wide_up_to = _wide_up_to(wide, narrow, scaling.lanes)
     if wide_up_to is None:
         rows = _rows_that_pay(scaling.wide, max_rows)
-        return Formation(lanes=1, rows=rows, is_enough=rows < max_rows), f"{rates}; {_paying(rows, max_rows)}"
+        return Formation(lanes=1, rows=rows), f"{rates}; {_paying(rows, max_rows)}"
     rows = _rows_that_pay(scaling.narrow, max_rows)
     reason = f"{rates}; {_few(wide_up_to)} the former is quicker; {_paying(rows, max_rows)}"
-    return Formation(scaling.lanes, rows, wide_up_to, divided=True, is_enough=rows < max_rows), reason
+    return Formation(scaling.lanes, rows, wide_up_to, divided=True), reason
 
 
 def smooth(seconds: Mapping[int, float]) -> dict[int, float]:

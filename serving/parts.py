@@ -11,8 +11,9 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from serving.batch import check_rows, split
 from serving.errors import ModelFailedError, ServingError
-from serving.signature import Inputs, Outputs, Value, is_per_row
+from serving.signature import Inputs, Outputs, Value
 
 Outcome: TypeAlias = Outputs | ServingError
 Tell: TypeAlias = Callable[[Outcome], None]
@@ -29,13 +30,11 @@ class Part(NamedTuple):
 def cut(whole: Part, most: int) -> list[Part]:
     """As few parts as have `most` rows at most, of sizes as equal as can be; their arrays are views, not copies."""
     number = ceil(whole.rows / most)
-    ends = [whole.rows * part // number for part in range(number + 1)]
-    places = [slice(start, end) for start, end in pairwise(ends)]
-    rows = [place.stop - place.start for place in places]
+    rows = [end - start for start, end in pairwise(whole.rows * part // number for part in range(number + 1))]
     told = Gathering(rows, whole.tell).part
     return [
-        Part({name: array[place] for name, array in whole.inputs.items()}, count, told(index))
-        for index, (place, count) in enumerate(zip(places, rows, strict=True))
+        Part(inputs, count, told(index))
+        for index, (inputs, count) in enumerate(zip(split(whole.inputs, rows), rows, strict=True))
     ]
 
 
@@ -72,19 +71,18 @@ class Gathering:
     def _whole(self) -> Outcome:
         answers = [self._answers[index] for index in range(len(self._rows))]
         try:
-            return {name: _joined(name, [answer[name] for answer in answers], self._rows) for name in answers[0]}
+            for answer, rows in zip(answers, self._rows, strict=True):
+                check_rows(answer, rows, "run")
+            return {name: _joined(name, [answer[name] for answer in answers]) for name in answers[0]}
         except ModelFailedError as error:
             return error
 
 
-def _joined(name: str, values: Sequence[Value], rows: Sequence[int]) -> Value:
+def _joined(name: str, values: Sequence[Value]) -> Value:
     """One output's rows: of arrays, or of lists of one dict a row. Raises ModelFailedError."""
-    for value, count in zip(values, rows, strict=True):
-        if not is_per_row(value, count):
-            raise ModelFailedError(f"output {name!r} of a run of {count} rows is not one element a row")
     if isinstance(values[0], np.ndarray):
         try:
-            return np.concatenate(values)  # type: ignore[arg-type]  # all are, by is_per_row
+            return np.concatenate(values)  # type: ignore[arg-type]  # all are, by check_rows
         except ValueError:
             raise ModelFailedError(f"output {name!r} has rows of several shapes: {_shapes(values)}") from None
     return [row for value in values for row in value or ()]

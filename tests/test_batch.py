@@ -27,7 +27,7 @@ def test_what_is_joined_and_answered_is_split_into_what_came(rows: list[int]) ->
     assert row_count(together) == sum(rows)
     answers = split(dict(together), rows)
     for request, answer in zip(requests, answers, strict=True):
-        assert all(np.array_equal(answer[name], array) for name, array in request.items())  # type: ignore[arg-type]
+        assert all(np.array_equal(answer[name], array) for name, array in request.items())
 
 
 def test_inputs_of_different_numbers_of_rows_ride_with_nobody() -> None:

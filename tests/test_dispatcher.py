@@ -19,7 +19,7 @@ from serving.errors import DeadlineExceededError, ModelFailedError, ModelRejecte
 from serving.exposition import page
 from serving.formation import Formation
 from serving.metrics import Metrics
-from serving.signature import Array, Inputs, Outputs
+from serving.signature import Array, Inputs, Outputs, Signature
 from signatures import giving, spec
 
 P = ParamSpec("P")
@@ -453,7 +453,7 @@ def test_a_divided_model_isolates_the_guilty_too() -> None:
     on_a_loop(test)
 
 
-NARROW = Formation(lanes=2, rows=4, wide_up_to=1, divided=True, is_enough=True)
+NARROW = Formation(lanes=2, rows=4, wide_up_to=1, divided=True)
 
 
 def many(rows: int, start: float = 0) -> Inputs:
@@ -476,43 +476,32 @@ async def test_a_large_request_is_run_in_parts_on_all_lanes() -> None:
     dispatcher.close()
 
 
+ANY_SIZE = giving(spec("y", shape=("N", "found")))
+
+
 @pytest.mark.parametrize(
-    ("formation", "rows"),
+    ("formation", "max_rows", "signature", "rows"),
     [
-        (NARROW._replace(is_enough=False), [7]),
-        (Formation(lanes=1, rows=4, is_enough=True), [3, 4]),
-        (Formation(lanes=1, rows=7, is_enough=True), [7]),
+        (Formation(lanes=1, rows=4), 8, None, [3, 4]),
+        # They are as many as gain anything.
+        (Formation(lanes=1, rows=7), 8, None, [7]),
+        # More may gain something, but must not ride together.
+        (NARROW, 4, None, [7]),
+        # No rows must.
+        (Formation(lanes=1, rows=1), 1, None, [7]),
+        # The answer's rows may have any size.
+        (Formation(lanes=1, rows=4), 8, ANY_SIZE, [7]),
     ],
 )
 @looped
-async def test_a_request_is_cut_only_where_more_rows_are_known_to_gain_nothing(
-    formation: Formation, rows: list[int]
+async def test_a_request_is_cut_only_where_more_rows_are_known_to_gain_nothing_and_parts_to_fit(
+    formation: Formation, max_rows: int, signature: Signature | None, rows: list[int]
 ) -> None:
-    model = Recorder(identity)
-    dispatcher = dispatcher_of(model)
+    model = Recorder(identity, signature)
+    dispatcher = dispatcher_of(model, max_rows=max_rows)
     dispatcher.divide(model, model, formation)
     assert value(await dispatcher.run(many(7))) == [[n] for n in range(7)]
     assert model.rows == rows
-    dispatcher.close()
-
-
-@looped
-async def test_a_request_whose_rows_must_not_be_joined_is_not_cut() -> None:
-    model = Recorder(identity)
-    dispatcher = dispatcher_of(model, max_rows=1)
-    dispatcher.divide(model, None, Formation(lanes=1, rows=1, is_enough=True))
-    assert value(await dispatcher.run(many(7))) == [[n] for n in range(7)]
-    assert model.rows == [7]
-    dispatcher.close()
-
-
-@looped
-async def test_a_request_is_not_cut_whose_answer_may_have_rows_of_any_size() -> None:
-    model = Recorder(identity, giving(spec("y", shape=("N", "found"))))
-    dispatcher = dispatcher_of(model)
-    dispatcher.divide(model, None, Formation(lanes=1, rows=4, is_enough=True))
-    assert value(await dispatcher.run(many(7))) == [[n] for n in range(7)]
-    assert model.rows == [7]
     dispatcher.close()
 
 

@@ -94,7 +94,7 @@ def test_a_model_that_scales_is_divided(divided: Divided) -> None:
     model = Dividing()
     found = divided(model)
     assert (found.wide, found.narrow) == (model.wide, model.narrow)
-    assert found.formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True, is_enough=True)
+    assert found.formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True)
     assert "200 rows/s" in found.reason
 
 
@@ -112,13 +112,13 @@ def test_narrow_runs_are_measured_beside_the_wide_ones_that_leave_them_the_cores
 @pytest.mark.parametrize("disturbed", [(3,), (3, 3), (1, 4), (4,)])
 def test_what_disturbs_the_first_measurements_decides_nothing(divided: Divided, disturbed: tuple[float, ...]) -> None:
     found = divided(Dividing(), disturbed=disturbed)
-    assert found.formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True, is_enough=True)
+    assert found.formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True)
 
 
 def test_narrow_runs_are_measured_twice(divided: Divided) -> None:
     # The wide ones' three sizes and two of them again; then the narrow ones' three, the last of them disturbed.
     found = divided(Dividing(), disturbed=(1, 1, 1, 1, 1, 1, 1, 1.2))
-    assert found.formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True, is_enough=True)
+    assert found.formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True)
 
 
 @pytest.mark.parametrize("narrow", [0.01, 0.1])

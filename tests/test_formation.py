@@ -20,7 +20,7 @@ def linear(fixed: float, each: float, sizes: tuple[int, ...] = SIZES) -> dict[in
 def test_a_model_that_gains_nothing_from_batches_runs_on_one_core_each() -> None:
     wide, narrow = linear(0, 0.005, MEASURED), linear(0, 0.010, MEASURED)
     formation, reason = formation_of(Scaling(wide, narrow, lanes=2), max_rows=32)
-    assert formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True, is_enough=True)
+    assert formation == Formation(lanes=2, rows=4, wide_up_to=1, divided=True)
     assert "one run on all cores gives 200 rows/s, 2 on one core each 200" in reason
     assert "batches of more than 4 gain nothing" in reason
 
@@ -74,7 +74,7 @@ def test_without_narrow_runs_the_rows_that_pay_are_found_all_the_same() -> None:
     formation, _ = formation_of(Scaling(linear(0.01, 0.01), {}, lanes=2), max_rows=32)
     assert formation == Formation(lanes=1, rows=32)
     formation, _ = formation_of(Scaling(linear(0, 0.01, MEASURED), {}, lanes=2), max_rows=32)
-    assert formation == Formation(lanes=1, rows=4, is_enough=True)
+    assert formation == Formation(lanes=1, rows=4)
 
 
 @pytest.mark.parametrize(
