@@ -10,9 +10,10 @@ from typing import NamedTuple, TypeAlias
 
 from serving.backends import Divisible, Model, NotDivisibleError
 from serving.errors import ServingError
-from serving.formation import Formation, Scaling, best_rate, formation_of, smooth
+from serving.formation import Formation, formation_of
 from serving.plans import Plan
-from serving.scaling import Alone, least, measure_narrow, measure_wide, run_at_once
+from serving.scaling import Scaling, best_rate, smooth
+from serving.timing import Alone, Timing, run_at_once, settled
 from serving.warmup import FREE_SIZES, LONG_SECONDS, WarmUp, agree, free_size, synthesise
 
 # Sizes of free axes to measure with: a sentence's tokens rather than the fewest that run.
@@ -23,10 +24,6 @@ SHORT_SECONDS = 0.001
 # most of a run, and narrow runs would each read them. On many cores a single row may merely not fill them all.
 HUNGRY = 3.0
 FEW_CORES = 4
-# What was measured right after readiness is measured again after dividing: first callers come with a start of their
-# own, which for a moment may take a core. What decides how many rows a batch has is measured twice in turns, for the
-# same reason: of twelve starts with MiniLM four came out with too small batches, at up to a sixth of the rate.
-ROWS_TO_REPEAT = 2
 SHORT = "a run is over before another thread could begin one"
 
 
@@ -72,13 +69,15 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
     assert isinstance(model, Divisible)  # the caller has seen to it  # noqa: S101
     free = free_size(model, sizes=TYPICAL_SIZES)
     inputs = partial(synthesise, model.signature, free=free)
-    wide_seconds = measure_wide(model, inputs, max_rows=max_rows, alone=alone)
-    if wide_seconds[1] < SHORT_SECONDS:
+    timing = Timing(inputs, max_rows, alone)
+    scaling = Scaling(timing.wide(model), {}, lanes)
+    if scaling.wide[1] < SHORT_SECONDS:
         return None
-    if lanes <= FEW_CORES and best_rate(wide_seconds) > HUNGRY / smooth(wide_seconds)[1]:
-        again = measure_wide(model, inputs, max_rows=max(wide_seconds), alone=alone)
-        formation, reason = formation_of(Scaling(least(wide_seconds, again), {}, lanes), max_rows)
-        return Division(model, None, formation, reason)
+    if _is_hungry(scaling):
+        # First callers come right after readiness, with a start of their own that takes a core for a moment.
+        scaling = settled(scaling, lambda found: Scaling(timing.wide(model, found.wide), {}, lanes))
+    if _is_hungry(scaling):
+        return Division(model, None, *formation_of(scaling, max_rows))
     wide, narrow = model.divide()
     one = inputs(1)
     before = model.run(one)
@@ -87,16 +86,22 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
         raise NotDivisibleError("the model does not give the same on one core as on all")
     # The threads of what was loaded look for work long after a run; those of this one leave the cores to narrow runs.
     use(Division(wide, None, undivided, ""))
-    again = measure_wide(wide, inputs, max_rows=ROWS_TO_REPEAT, alone=alone)
-    narrow_seconds = measure_narrow(narrow, lanes, inputs, max_rows=max_rows, alone=alone)
-    formation, reason = formation_of(Scaling(least(wide_seconds, again), narrow_seconds, lanes), max_rows)
+    scaling = settled(
+        scaling, lambda found: Scaling(timing.wide(wide, found.wide), timing.narrow(narrow, lanes, found.narrow), lanes)
+    )
+    formation, reason = formation_of(scaling, max_rows)
     if formation.divided:
-        found, tried = Division(wide, narrow, formation, reason), narrow_seconds
+        found, tried = Division(wide, narrow, formation, reason), scaling.narrow
     else:
-        found, tried = Division(model, None, formation, reason), wide_seconds
+        found, tried = Division(model, None, formation, reason), scaling.wide
     use(found)
     # Measured runs, and requests' that came meanwhile, have had more rows than there will be in any more. What is
     # needed from now on is taken anew, to be put into huge pages with the weights (`serving.tuning`).
     alone(partial(wide.shrink, one))
     alone(partial(run_at_once, found.narrow or model, formation.lanes, inputs(min(formation.rows, max(tried)))))
     return found
+
+
+def _is_hungry(scaling: Scaling) -> bool:
+    """Whether it lives by its batches."""
+    return scaling.lanes <= FEW_CORES and best_rate(scaling.wide) > HUNGRY / smooth(scaling.wide)[1]

@@ -3,15 +3,14 @@
 A model may be run *wide*, one run at a time on all cores, or *narrow*, as many runs at once as there are cores
 on a single one each. A lone request always wants the first. Under load it depends on the model: weights that are
 read once for many rows want large wide batches, and what gains little from batches wants narrow runs, which
-never wait for one another. `Scaling` is what was measured, `formation_of` what follows from it.
+never wait for one another. `serving.scaling` is what was measured, `formation_of` what follows from it.
 """
 
-from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
 
-# What one number of rows must be ahead of another before it is believed: runs of the same kind differ by as much.
-MARGIN = 1.03
+from serving.scaling import Scaling, Seconds, best_rate, smooth
+
 # What the most rows may be behind the best and be taken all the same. EfficientNet on one core is at its best with 2
 # rows; 4 are 2.5 % behind, and cost the server 1 to 2 % of its rate.
 AS_GOOD = 1.02
@@ -20,14 +19,6 @@ AS_GOOD = 1.02
 ADVANTAGE = 0.93
 # What another doubling is expected to gain for sizes that were not measured to be taken, too.
 GROWING = 1.10
-
-
-class Scaling(NamedTuple):
-    """Seconds of a run by its rows, powers of two: `wide` of one alone, `narrow` of each of `lanes` at once."""
-
-    wide: Mapping[int, float]
-    narrow: Mapping[int, float]
-    lanes: int
 
 
 class Run(NamedTuple):
@@ -85,48 +76,30 @@ def formation_of(scaling: Scaling, max_rows: int) -> tuple[Formation, str]:
     rates = f"one run on all cores gives {best_rate(wide):.0f} rows/s"
     if narrow:
         rates += f", {scaling.lanes} on one core each {best_rate(narrow) * scaling.lanes:.0f}"
-    wide_up_to = _wide_up_to(wide, narrow, scaling.lanes)
+    wide_up_to = _wide_up_to(wide, narrow, scaling)
     if wide_up_to is None:
         rows = _rows_that_pay(scaling.wide, max_rows)
         return Formation(lanes=1, rows=rows), f"{rates}; {_paying(rows, max_rows)}"
     rows = _rows_that_pay(scaling.narrow, max_rows)
-    reason = f"{rates}; {_few(wide_up_to)} the former is quicker; {_paying(rows, max_rows)}"
+    reason = f"{rates}; {_quicker(wide_up_to)}; {_paying(rows, max_rows)}"
     return Formation(scaling.lanes, rows, wide_up_to, divided=True), reason
 
 
-def smooth(seconds: Mapping[int, float]) -> dict[int, float]:
-    """The same without what can only be a disturbance.
-
-    A batch takes no longer than both of its halves after one another, and no less than either.
-    """
-    found: dict[int, float] = {}
-    for rows, cost in sorted(seconds.items()):
-        found[rows] = min(cost, 2 * found.get(rows // 2, cost))
-    for rows in sorted(found, reverse=True):
-        found[rows] = min(found[rows], found.get(2 * rows, found[rows]))
-    return found
-
-
-def best_rate(seconds: Mapping[int, float]) -> float:
-    """The best rate of one lane, in rows a second; 0 if nothing is known."""
-    return max((rows / cost for rows, cost in seconds.items()), default=0.0)
-
-
-def _wide_up_to(wide: Mapping[int, float], narrow: Mapping[int, float], lanes: int) -> int | None:
+def _wide_up_to(wide: Seconds, narrow: Seconds, scaling: Scaling) -> int | None:
     """The most requests, a power of two, that one wide run answers sooner than narrow runs that share them.
 
     None for any number of them.
     """
     sooner = 0
     for rows, seconds in wide.items():
-        each = _doubled_up(ceil(rows / lanes))
+        each = _doubled_up(ceil(rows / scaling.lanes))
         if each not in narrow:
             break
         # A lone request leaves the other cores idle.
         if seconds > narrow[each] * (ADVANTAGE if rows > 1 else 1):
             return sooner
         sooner = rows
-    return None if best_rate(wide) * ADVANTAGE > best_rate(narrow) * lanes else sooner
+    return None if not narrow or scaling.lead * ADVANTAGE > 1 else sooner
 
 
 def _doubled_up(rows: int) -> int:
@@ -134,7 +107,7 @@ def _doubled_up(rows: int) -> int:
     return 1 << (rows - 1).bit_length()
 
 
-def _rows_that_pay(seconds: Mapping[int, float], max_rows: int) -> int:
+def _rows_that_pay(seconds: Seconds, max_rows: int) -> int:
     """The most rows with which a run is as good as at its best.
 
     Not the fewest: to take one size too many for a good one costs as good as nothing, to take one too few may cost
@@ -148,7 +121,7 @@ def _rows_that_pay(seconds: Mapping[int, float], max_rows: int) -> int:
     return max_rows if is_growing else min(most, max_rows)
 
 
-def _expected(seconds: Mapping[int, float], rows: int) -> float:
+def _expected(seconds: Seconds, rows: int) -> float:
     """Of a size that was not measured: on the line through the fewest and the most rows that were, two at least."""
     fewest, most = min(seconds), max(seconds)
     each = (seconds[most] - seconds[fewest]) / (most - fewest)
@@ -159,5 +132,7 @@ def _paying(rows: int, max_rows: int) -> str:
     return f"batches of up to {max_rows} pay" if rows == max_rows else f"batches of more than {rows} gain nothing"
 
 
-def _few(requests: int) -> str:
-    return "for a lone request" if requests <= 1 else f"for up to {requests} at once"
+def _quicker(wide_up_to: int) -> str:
+    if not wide_up_to:
+        return "not even for a lone request is the former quicker"
+    return f"{'for a lone request' if wide_up_to == 1 else f'for up to {wide_up_to} at once'} the former is quicker"

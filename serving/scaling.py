@@ -1,114 +1,77 @@
-"""Measuring how a model scales: its runs' seconds by their rows, wide and narrow (`serving.formation`).
+"""How a model scales: what its runs were measured to take, and what of that is to be believed. Pure.
 
-The runs of one size are made while nothing else is, in the moment that their caller gives them, and the quickest
-counts: what disturbs a run only ever makes it longer.
+A run takes longer than it needs when something else has one of its cores; nothing makes one shorter. So the
+quickest of several counts, for each number of rows. Whether runs on all cores are ahead of those on one core
+each is told by turns instead, in each of which both were measured one soon after the other: a processor that
+is quicker for a moment, because its neighbours rest, makes either kind look better than it is.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from time import monotonic
-from typing import Protocol, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple, Self, TypeAlias
 
-from serving.backends import Model
-from serving.formation import MARGIN
-from serving.signature import Inputs
+# Seconds of a run by its rows, powers of two.
+Seconds: TypeAlias = Mapping[int, float]
 
-T = TypeVar("T")
-# Synthetic inputs of so many rows.
-InputsOf: TypeAlias = Callable[[int], Inputs]
-
-# The system takes some milliseconds until it has spread threads over the cores; so many runs are made of short ones,
-# one after the other.
-RUNS = 8
-# The first one also allocates.
-LEAST_RUNS = 2
-# Of one size's runs: requests wait for them. Of those that are expected to take longer, each is made by itself, with
-# requests between them.
-MOST_SECONDS = 0.04
-# Of a single run, on all cores and on one: a larger batch is not tried when it is expected to take longer. MiniLM takes
-# 63 ms for 8 rows on one core, and its rate with them is a twenty-fifth more than with 4.
-LONGEST_WIDE = 0.04
-LONGEST_NARROW = 0.08
-# Doublings without a gain after which there will be none: one may be a disturbance.
-IDLE_DOUBLINGS = 2
+# How much quicker a run must be than it was before for this to be news. Those of one kind differ by 2 or 3 %; a client
+# that starts, or another program on one of the cores, doubles or trebles them.
+STEADY = 1.05
 
 
-class Alone(Protocol):
-    """Has something done while nothing else runs, and gives what it returns."""
+class Scaling(NamedTuple):
+    """What was measured: `wide` runs of one alone, `narrow` ones of each of `lanes` at once.
 
-    def __call__(self, work: Callable[[], T], /) -> T:
-        """Wait for it."""
-        ...
-
-
-def measure_wide(model: Model, inputs: InputsOf, *, max_rows: int, alone: Alone) -> dict[int, float]:
-    """Seconds of a run of 1, 2, 4 … rows up to `max_rows`, as long as more of them are faster.
-
-    Raises:
-        ServingError: the model does not run on these inputs.
+    `leads` are those of wide runs in each turn: how many times as many rows a second they gave as narrow ones.
     """
-    return dict(_sizes(partial(seconds_of, model), inputs, max_rows, alone, LONGEST_WIDE))
+
+    wide: Seconds
+    narrow: Seconds
+    lanes: int
+    leads: tuple[float, ...] = ()
+
+    @property
+    def lead(self) -> float:
+        """Of wide runs, as most turns had it: in half of them it was no less. Without narrow runs there is no lead."""
+        leads = sorted(self.leads or self._leads)
+        return leads[(len(leads) - 1) // 2] if leads else 0.0
+
+    @property
+    def _leads(self) -> tuple[float, ...]:
+        return (best_rate(self.wide) / (best_rate(self.narrow) * self.lanes),) if self.narrow else ()
+
+    def quickest(self, turn: Self) -> Self:
+        """What is known with another turn."""
+        wide, narrow = _quickest(self.wide, turn.wide), _quickest(self.narrow, turn.narrow)
+        return self._replace(wide=wide, narrow=narrow, leads=self.leads + turn._leads)
+
+    def is_as_quick_as(self, before: Self) -> bool:
+        """Whether it tells nothing new."""
+        return _is_steady(before.wide, self.wide) and _is_steady(before.narrow, self.narrow)
 
 
-def measure_narrow(model: Model, lanes: int, inputs: InputsOf, *, max_rows: int, alone: Alone) -> dict[int, float]:
-    """The same of as many runs at once as there are lanes, each of so many rows: seconds until all have ended.
+def smooth(seconds: Seconds) -> dict[int, float]:
+    """The same without what can only be a disturbance.
 
-    All sizes are measured in two turns: what disturbs one of them has often passed by the other.
+    A batch takes no longer than both of its halves after one another, and no less than either.
     """
-    with ThreadPoolExecutor(lanes) as pool:
-        run = partial(_at_once, pool, model, lanes)
-        found = dict(_sizes(run, inputs, max_rows, alone, LONGEST_NARROW))
-        return least(found, dict(_sizes(run, inputs, max(found), alone, LONGEST_NARROW)))
+    found: dict[int, float] = {}
+    for rows, cost in sorted(seconds.items()):
+        found[rows] = min(cost, 2 * found.get(rows // 2, cost))
+    for rows in sorted(found, reverse=True):
+        found[rows] = min(found[rows], found.get(2 * rows, found[rows]))
+    return found
 
 
-def run_at_once(model: Model, lanes: int, inputs: Inputs) -> None:
-    """Make as many runs at once as there are lanes. Raises ServingError as `Model.run` does."""
-    with ThreadPoolExecutor(lanes) as pool:
-        _at_once(pool, model, lanes, inputs)
+def best_rate(seconds: Seconds) -> float:
+    """The best rate of one lane, in rows a second; 0 if nothing is known."""
+    return max((rows / cost for rows, cost in seconds.items()), default=0.0)
 
 
-def least(seconds: Mapping[int, float], again: Mapping[int, float]) -> dict[int, float]:
-    """What was measured, where it was measured again the lesser of both."""
-    return {rows: min(cost, again.get(rows, cost)) for rows, cost in seconds.items()}
+def _quickest(some: Seconds, others: Seconds) -> dict[int, float]:
+    """The lesser of both, or the only one."""
+    return {
+        rows: min(seconds[rows] for seconds in (some, others) if rows in seconds) for rows in sorted({*some, *others})
+    }
 
 
-def _at_once(pool: ThreadPoolExecutor, model: Model, lanes: int, inputs: Inputs) -> float:
-    """Seconds until all have ended."""
-    started = monotonic()
-    for done in [pool.submit(model.run, inputs) for _ in range(lanes)]:
-        done.result()
-    return monotonic() - started
-
-
-def seconds_of(model: Model, inputs: Inputs) -> float:
-    """What a run takes."""
-    started = monotonic()
-    model.run(inputs)
-    return monotonic() - started
-
-
-def _sizes(
-    run: Callable[[Inputs], float], inputs: InputsOf, max_rows: int, alone: Alone, longest: float
-) -> Iterator[tuple[int, float]]:
-    """Rows and the seconds of a run of so many, none of which is expected to take longer than `longest`."""
-    rows, best, idle, expected = 1, 0.0, 0, 0.0
-    while rows <= max_rows and expected <= longest and idle < IDLE_DOUBLINGS:
-        of_size = partial(run, inputs(rows))
-        if expected > MOST_SECONDS:
-            seconds = min(alone(of_size) for _ in range(LEAST_RUNS))
-        else:
-            seconds = alone(partial(_quickest, of_size))
-        yield rows, seconds
-        idle = 0 if rows / seconds > best * MARGIN else idle + 1
-        best = max(best, rows / seconds)
-        expected = 2 * seconds
-        rows *= 2
-
-
-def _quickest(run: Callable[[], float]) -> float:
-    """The least of some runs."""
-    times: list[float] = []
-    while len(times) < LEAST_RUNS or (len(times) < RUNS and sum(times) < MOST_SECONDS):
-        times.append(run())
-    return min(times)
+def _is_steady(before: Seconds, after: Seconds) -> bool:
+    return all(rows in before and before[rows] <= cost * STEADY for rows, cost in after.items())

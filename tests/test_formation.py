@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from properties import MODERATE
-from serving.formation import Formation, Run, Scaling, best_rate, formation_of, smooth
+from serving.formation import Formation, Run, formation_of
+from serving.scaling import Scaling
 
 SIZES = (1, 2, 4, 8, 16, 32)
 # Those that are measured of a model that gains nothing from batches.
@@ -64,9 +65,17 @@ def test_a_model_that_lives_by_its_batches_keeps_all_cores() -> None:
     assert "batches of up to 32 pay" in reason
 
 
+@pytest.mark.parametrize(("leads", "divided"), [((), False), ((1.2, 1.0), True), ((1.2, 1.0, 1.2), False)])
+def test_all_cores_are_kept_where_wide_runs_lead_in_most_turns(leads: tuple[float, ...], divided: bool) -> None:
+    scaling = Scaling(linear(0.0, 0.004, MEASURED), linear(0.0, 0.010, MEASURED), lanes=2, leads=leads)
+    formation, _ = formation_of(scaling, max_rows=32)
+    assert formation.divided is divided
+
+
 def test_what_does_not_scale_to_all_cores_is_run_on_single_ones_even_alone() -> None:
-    formation, _ = formation_of(Scaling(linear(0, 0.009), linear(0, 0.008), lanes=16), max_rows=32)
+    formation, reason = formation_of(Scaling(linear(0, 0.009), linear(0, 0.008), lanes=16), max_rows=32)
     assert formation.divided
+    assert "not even for a lone request is the former quicker" in reason
     assert formation.next(1, 0, under_way=0, wide_runs=False) == Run(is_wide=False, rows=1)
 
 
@@ -136,21 +145,3 @@ def test_whatever_was_measured_something_is_always_started(
         assert run.rows >= 1
         assert run.is_wide or 1 <= run.rows <= max_rows
     assert formation.next(5, formation.lanes, under_way=9, wide_runs=False) is None
-
-
-@MODERATE
-@given(seconds=tables)
-def test_smoothing_takes_only_disturbances_away(seconds: dict[int, float]) -> None:
-    smoothed = smooth(seconds)
-    assert smoothed.keys() == seconds.keys()
-    for rows, cost in smoothed.items():
-        assert cost <= seconds[rows]
-        if 2 * rows in smoothed:
-            assert cost <= smoothed[2 * rows] <= 2 * cost * (1 + 1e-9)
-    assert best_rate(smoothed) >= best_rate(seconds)
-
-
-def test_a_table_without_disturbances_stays_as_it_is() -> None:
-    assert smooth(linear(0.01, 0.002)) == linear(0.01, 0.002)
-    assert smooth({1: 0.005, 2: 0.03, 4: 0.02}) == {1: 0.005, 2: 0.01, 4: 0.02}
-    assert best_rate({}) == 0
