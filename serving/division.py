@@ -24,6 +24,9 @@ SHORT_SECONDS = 0.001
 # most of a run, and narrow runs would each read them. On many cores a single row may merely not fill them all.
 HUNGRY = 3.0
 FEW_CORES = 4
+# The most rows of a run meanwhile. Requests are run between measurements: 32 pictures take a third of a second, as long
+# as all that is measured in a turn, and more memory than any run will need where it is found that so many gain nothing.
+ROWS_MEANWHILE = 4
 SHORT = "a run is over before another thread could begin one"
 
 
@@ -47,7 +50,7 @@ def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone, use: Use) ->
         plan: how many threads a wide run has, which is how many narrow ones there may be.
         warm_up: what it has shown: how many rows a batch may have, and about how long a run takes.
         alone: has a run measured while nothing else runs.
-        use: has requests run so from now on; called before narrow runs are measured, and once it is decided.
+        use: has requests run so from now on; called before runs are measured, of either kind, and once it is decided.
     """
     undivided = Formation(plan.lanes, warm_up.max_rows)
 
@@ -69,6 +72,8 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
     assert isinstance(model, Divisible)  # the caller has seen to it  # noqa: S101
     free = free_size(model, sizes=TYPICAL_SIZES)
     inputs = partial(synthesise, model.signature, free=free)
+    meanwhile = undivided._replace(rows=min(max_rows, ROWS_MEANWHILE))
+    use(Division(model, None, meanwhile, ""))
     timing = Timing(inputs, max_rows, alone)
     scaling = Scaling(timing.wide(model), {}, lanes)
     if scaling.wide[1] < SHORT_SECONDS:
@@ -85,7 +90,7 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
         # It has happened to nobody yet; but a wrong answer would be worse than a slow one.
         raise NotDivisibleError("the model does not give the same on one core as on all")
     # The threads of what was loaded look for work long after a run; those of this one leave the cores to narrow runs.
-    use(Division(wide, None, undivided, ""))
+    use(Division(wide, None, meanwhile, ""))
     scaling = settled(
         scaling, lambda found: Scaling(timing.wide(wide, found.wide), timing.narrow(narrow, lanes, found.narrow), lanes)
     )

@@ -117,8 +117,9 @@ def _rows_that_pay(seconds: Seconds, max_rows: int) -> int:
     if largest == 1:
         return max_rows
     most = max(rows for rows, cost in seconds.items() if rows / cost * AS_GOOD >= best)
-    is_growing = most == largest and 2 * seconds[largest] > _expected(seconds, 2 * largest) * GROWING
-    return max_rows if is_growing else min(most, max_rows)
+    while most >= largest and most < max_rows and 2 * _expected(seconds, most) > _expected(seconds, 2 * most) * GROWING:
+        most *= 2
+    return min(most, max_rows)
 
 
 def _expected(seconds: Seconds, rows: int) -> float:

@@ -12,9 +12,11 @@ from typing import NamedTuple, Self, TypeAlias
 # Seconds of a run by its rows, powers of two.
 Seconds: TypeAlias = Mapping[int, float]
 
-# How much quicker a run must be than it was before for this to be news. Those of one kind differ by 2 or 3 %; a client
-# that starts, or another program on one of the cores, doubles or trebles them.
+# How much quicker a run must be than it was before for this to be news: those of one kind differ by 2 or 3 %.
 STEADY = 1.05
+# And how much slower for something to be in its way: a client that starts, or another program on one of the cores,
+# doubles or trebles it.
+DISTURBED = 1.2
 
 
 class Scaling(NamedTuple):
@@ -43,9 +45,9 @@ class Scaling(NamedTuple):
         wide, narrow = _quickest(self.wide, turn.wide), _quickest(self.narrow, turn.narrow)
         return self._replace(wide=wide, narrow=narrow, leads=self.leads + turn._leads)
 
-    def is_as_quick_as(self, before: Self) -> bool:
-        """Whether it tells nothing new."""
-        return _is_steady(before.wide, self.wide) and _is_steady(before.narrow, self.narrow)
+    def is_confirmed_by(self, turn: Self) -> bool:
+        """Whether it tells nothing new, and was not disturbed."""
+        return _is_confirmed(self.wide, turn.wide) and _is_confirmed(self.narrow, turn.narrow)
 
 
 def smooth(seconds: Seconds) -> dict[int, float]:
@@ -73,5 +75,5 @@ def _quickest(some: Seconds, others: Seconds) -> dict[int, float]:
     }
 
 
-def _is_steady(before: Seconds, after: Seconds) -> bool:
-    return all(rows in before and before[rows] <= cost * STEADY for rows, cost in after.items())
+def _is_confirmed(known: Seconds, turn: Seconds) -> bool:
+    return all(rows in known and known[rows] / STEADY <= cost <= known[rows] * DISTURBED for rows, cost in turn.items())

@@ -2,7 +2,7 @@
 
 The runs of one size are made while nothing else is, in the moment that their caller gives them, and the quickest
 counts: what disturbs a run only ever makes it longer. Both kinds are measured in turns, so that a core that is slow for
-a while is slow for both, until a turn finds nothing quicker.
+a while is slow for both, until a turn confirms what is known.
 """
 
 from collections.abc import Callable, Container, Iterator
@@ -32,15 +32,16 @@ MOST_SECONDS = 0.04
 # 63 ms for 8 rows on one core, and its rate with them is a twenty-fifth more than with 4.
 LONGEST_WIDE = 0.04
 LONGEST_NARROW = 0.08
-# The fewest rows that tell anything of batches may be expected to take so many times as long as that.
+# The fewest rows that tell anything of batches are always tried: a large model may live by them all the more.
 TOGETHER = 2
-LENIENCY = 2
 # What one number of rows must be ahead of another before it is believed: runs of the same kind differ by as much.
 MARGIN = 1.03
 # Doublings without a gain after which there will be none: one may be a disturbance.
 IDLE_DOUBLINGS = 2
-# The most turns. A disturbance of a second passes within them; one that stays is in all that is compared.
+# The most turns, and after how long none is begun. A disturbance of a second passes within them; one that stays is in
+# all that is compared.
 MOST_TURNS = 4
+MOST_TURNS_SECONDS = 3.0
 
 
 class Alone(Protocol):
@@ -77,7 +78,7 @@ class Timing(NamedTuple):
     ) -> Iterator[tuple[int, float]]:
         """Rows and the seconds of a run of so many, none of which is expected to take longer than `longest`."""
         rows, best, idle, expected = 1, 0.0, 0, 0.0
-        while rows <= self.max_rows and idle < IDLE_DOUBLINGS and expected <= _most(longest, rows):
+        while rows <= self.max_rows and idle < IDLE_DOUBLINGS and (expected <= longest or rows == TOGETHER):
             of_size, runs = partial(run, self.inputs(rows)), 1 if rows in known else LEAST_RUNS
             if expected > MOST_SECONDS:
                 seconds = min(self.alone(of_size) for _ in range(runs))
@@ -91,14 +92,15 @@ class Timing(NamedTuple):
 
 
 def settled(first: Scaling, measure: Callable[[Scaling], Scaling]) -> Scaling:
-    """What was measured first, and is measured again until it becomes no quicker.
+    """What was measured first, and is measured again until a turn confirms it.
 
     `measure` makes a turn, and is given what is known before it.
     """
-    found = first
+    found, until = first, monotonic() + MOST_TURNS_SECONDS
     for _ in range(MOST_TURNS):
-        before, found = found, found.quickest(measure(found))
-        if found.is_as_quick_as(before):
+        turn, known = measure(found), found
+        found = known.quickest(turn)
+        if known.is_confirmed_by(turn) or monotonic() > until:
             break
     return found
 
@@ -122,10 +124,6 @@ def seconds_of(model: Model, inputs: Inputs) -> float:
     started = monotonic()
     model.run(inputs)
     return monotonic() - started
-
-
-def _most(longest: float, rows: int) -> float:
-    return longest * LENIENCY if rows == TOGETHER else longest
 
 
 def _quickest(run: Callable[[], float], least: int) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from models import Recorder, identity
 from serving.backends import Model, NotDivisibleError, Shrinkable
-from serving.division import Division, divide
+from serving.division import ROWS_MEANWHILE, Division, divide
 from serving.formation import Formation
 from serving.plans import Plan, make_plan
 from serving.preparation import look_around
@@ -105,8 +105,10 @@ def test_narrow_runs_are_measured_beside_the_wide_ones_that_leave_them_the_cores
     model = Dividing()
     used: list[Division] = []
     found = divided(model, narrow=narrow, used=used)
-    assert used[0][:3] == (model.wide, None, Formation(1, 32))
-    assert used[1:] == [found]
+    # Requests are run meanwhile, and kept short: those who measure wait for them.
+    assert used[0][:3] == (model, None, Formation(1, ROWS_MEANWHILE))
+    assert used[1][:3] == (model.wide, None, Formation(1, ROWS_MEANWHILE))
+    assert used[2:] == [found]
 
 
 # Of the first turn, of wide runs, and then of turns of both kinds, three sizes of each: a client that starts takes
@@ -147,10 +149,10 @@ def test_what_runs_will_need_is_taken_after_that(divided: Divided) -> None:
 
 
 def test_but_not_with_more_rows_than_were_tried(divided: Divided) -> None:
-    # A run of two would take so long that requests would wait.
+    # A run of four would take so long that requests would wait.
     model = Dividing()
     assert divided(model, fixed=0.05, narrow=0.1).formation == Formation(lanes=1, rows=32)
-    assert model.rows[-1] == 1
+    assert model.rows[-1] == 2
 
 
 def test_one_that_does_not_keeps_what_was_loaded(divided: Divided) -> None:

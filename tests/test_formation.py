@@ -50,6 +50,12 @@ def test_sizes_too_long_to_be_measured_are_taken_where_the_line_says_so() -> Non
     assert formation.rows == 32
 
 
+@pytest.mark.parametrize(("second", "rows"), [(0.034, 32), (0.040, 16), (0.044, 8), (0.050, 4), (0.055, 2)])
+def test_of_those_as_many_as_each_doubling_is_expected_to_gain_by(second: float, rows: int) -> None:
+    wide = {1: 0.030, 2: second}
+    assert formation_of(Scaling(wide, {}, lanes=2), max_rows=64)[0].rows == rows
+
+
 def test_batches_that_take_longer_are_not_made() -> None:
     wide, narrow = linear(0, 0.005, MEASURED), {1: 0.010, 2: 0.021, 4: 0.045}
     formation, _ = formation_of(Scaling(wide, narrow, lanes=2), max_rows=32)

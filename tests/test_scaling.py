@@ -52,21 +52,24 @@ def test_no_turn_takes_anything_away(turns: list[tuple[dict[int, float], dict[in
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "is_steady"),
+    ("known", "turn", "is_confirmed"),
     [
         ({1: 0.010}, {1: 0.010}, True),
         ({1: 0.010}, {1: 0.0097}, True),
+        ({1: 0.010}, {1: 0.011}, True),
+        ({1: 0.010, 2: 0.02}, {1: 0.010}, True),
         ({1: 0.010}, {1: 0.009}, False),
+        ({1: 0.010}, {1: 0.020}, False),
         ({1: 0.010}, {1: 0.010, 2: 0.02}, False),
         ({}, {1: 0.010}, False),
     ],
 )
-def test_what_is_much_quicker_or_new_is_news(
-    before: dict[int, float], after: dict[int, float], is_steady: bool
+def test_a_turn_confirms_what_is_known_where_it_is_neither_new_nor_much_quicker_nor_disturbed(
+    known: dict[int, float], turn: dict[int, float], is_confirmed: bool
 ) -> None:
     steady = {1: 0.01}
-    assert Scaling(after, steady, 2).is_as_quick_as(Scaling(before, steady, 2)) is is_steady
-    assert Scaling(steady, after, 2).is_as_quick_as(Scaling(steady, before, 2)) is is_steady
+    assert Scaling(known, steady, 2).is_confirmed_by(Scaling(turn, steady, 2)) is is_confirmed
+    assert Scaling(steady, known, 2).is_confirmed_by(Scaling(steady, turn, 2)) is is_confirmed
 
 
 @pytest.mark.parametrize(

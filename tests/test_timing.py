@@ -108,12 +108,12 @@ def test_of_sizes_that_are_known_no_run_is_made_to_allocate() -> None:
 
 
 def test_two_rows_are_measured_of_a_model_whose_single_one_takes_long(measured: Measured) -> None:
-    assert list(measured(lambda rows: rows * 0.035)[0]) == [1, 2]
-    assert list(measured(lambda rows: rows * 0.045)[0]) == [1]
+    assert list(measured(lambda rows: rows * 0.1)[0]) == [1, 2]
+    assert list(measured(lambda rows: rows * 0.1, max_rows=1)[0]) == [1]
 
 
-def test_what_is_measured_is_measured_again_until_it_becomes_no_quicker() -> None:
-    turns = [Scaling({1: seconds}, {1: 2 * seconds}, 2) for seconds in (0.03, 0.02, 0.0195, 0.01)]
+def test_what_is_measured_is_measured_again_until_a_turn_confirms_it() -> None:
+    turns = [Scaling({1: seconds}, {1: 2 * seconds}, 2) for seconds in (0.03, 0.02, 0.04, 0.0195, 0.01)]
     asked: list[Scaling] = []
 
     def measure(known: Scaling) -> Scaling:
@@ -122,7 +122,7 @@ def test_what_is_measured_is_measured_again_until_it_becomes_no_quicker() -> Non
 
     found = settled(Scaling({1: 0.04}, {}, 2), measure)
     assert (found.wide, found.narrow) == ({1: 0.0195}, {1: 0.039})
-    assert [known.wide[1] for known in asked] == [0.04, 0.03, 0.02]
+    assert [known.wide[1] for known in asked] == [0.04, 0.03, 0.02, 0.02]
     assert asked[0].narrow == {}
 
 
@@ -135,6 +135,17 @@ def test_a_disturbance_that_stays_is_not_waited_for() -> None:
 
     settled(Scaling({1: 1.0}, {}, 2), measure)
     assert len(turns) == timing.MOST_TURNS
+
+
+def test_neither_are_turns_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(lambda _: timing.MOST_TURNS_SECONDS / 2, monkeypatch)
+
+    def measure(known: Scaling) -> Scaling:
+        clock.run(rows_of(1))
+        return Scaling({1: known.wide[1] / 2}, {}, 2)
+
+    settled(Scaling({1: 1.0}, {}, 2), measure)
+    assert len(clock.runs) == 3
 
 
 def test_a_size_is_measured_at_once() -> None:
