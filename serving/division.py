@@ -80,7 +80,7 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
         return None
     if _is_hungry(scaling):
         # First callers come right after readiness, with a start of their own that takes a core for a moment.
-        scaling = settled(scaling, lambda found: Scaling(timing.wide(model, found.wide), {}, lanes))
+        scaling = settled(scaling, lambda: Scaling(timing.wide(model), {}, lanes))
     if _is_hungry(scaling):
         return Division(model, None, *formation_of(scaling, max_rows))
     wide, narrow = model.divide()
@@ -91,9 +91,7 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
         raise NotDivisibleError("the model does not give the same on one core as on all")
     # The threads of what was loaded look for work long after a run; those of this one leave the cores to narrow runs.
     use(Division(wide, None, meanwhile, ""))
-    scaling = settled(
-        scaling, lambda found: Scaling(timing.wide(wide, found.wide), timing.narrow(narrow, lanes, found.narrow), lanes)
-    )
+    scaling = settled(scaling, lambda: Scaling(timing.wide(wide), timing.narrow(narrow, lanes), lanes))
     formation, reason = formation_of(scaling, max_rows)
     if formation.divided:
         found, tried = Division(wide, narrow, formation, reason), scaling.narrow

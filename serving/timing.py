@@ -5,7 +5,7 @@ counts: what disturbs a run only ever makes it longer. Both kinds are measured i
 a while is slow for both, until a turn confirms what is known.
 """
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import monotonic
@@ -22,10 +22,10 @@ InputsOf: TypeAlias = Callable[[int], Inputs]
 # The system takes some milliseconds until it has spread threads over the cores; so many runs are made of short ones,
 # one after the other.
 RUNS = 8
-# Of a size that was not measured before: the first one also allocates.
+# The first one also allocates, or finds the caches cold.
 LEAST_RUNS = 2
 # After so long a size is not run once more, for there will be another turn; and requests wait.
-ENOUGH_SECONDS = 0.02
+ENOUGH_SECONDS = 0.03
 # Of runs that are expected to take longer, each is made by itself, with requests between them.
 MOST_SECONDS = 0.04
 # Of a single run, on all cores and on one: a larger batch is not tried when it is expected to take longer. MiniLM takes
@@ -41,7 +41,7 @@ IDLE_DOUBLINGS = 2
 # The most turns, and after how long none is begun. A disturbance of a second passes within them; one that stays is in
 # all that is compared.
 MOST_TURNS = 4
-MOST_TURNS_SECONDS = 3.0
+MOST_TURNS_SECONDS = 2.0
 
 
 class Alone(Protocol):
@@ -56,34 +56,32 @@ class Timing(NamedTuple):
     """Makes one turn of measurements.
 
     `inputs` makes what is run, `max_rows` are the most rows of it, and `alone` has a size run while nothing else is.
-    Of either kind 1, 2, 4 … rows are measured, as long as more of them are faster; those of `known` sizes were
-    before. Both raise ServingError where the model does not run on these inputs.
+    Of either kind 1, 2, 4 … rows are measured, as long as more of them are faster. Both raise ServingError where the
+    model does not run on these inputs.
     """
 
     inputs: InputsOf
     max_rows: int
     alone: Alone
 
-    def wide(self, model: Model, known: Container[int] = ()) -> Seconds:
+    def wide(self, model: Model) -> Seconds:
         """Seconds of a run on all cores."""
-        return dict(self._sizes(partial(seconds_of, model), LONGEST_WIDE, known))
+        return dict(self._sizes(partial(seconds_of, model), LONGEST_WIDE))
 
-    def narrow(self, model: Model, lanes: int, known: Container[int] = ()) -> Seconds:
+    def narrow(self, model: Model, lanes: int) -> Seconds:
         """Seconds until as many runs at once as there are lanes, each of so many rows, have ended."""
         with ThreadPoolExecutor(lanes) as pool:
-            return dict(self._sizes(partial(_at_once, pool, model, lanes), LONGEST_NARROW, known))
+            return dict(self._sizes(partial(_at_once, pool, model, lanes), LONGEST_NARROW))
 
-    def _sizes(
-        self, run: Callable[[Inputs], float], longest: float, known: Container[int]
-    ) -> Iterator[tuple[int, float]]:
+    def _sizes(self, run: Callable[[Inputs], float], longest: float) -> Iterator[tuple[int, float]]:
         """Rows and the seconds of a run of so many, none of which is expected to take longer than `longest`."""
         rows, best, idle, expected = 1, 0.0, 0, 0.0
         while rows <= self.max_rows and idle < IDLE_DOUBLINGS and (expected <= longest or rows == TOGETHER):
-            of_size, runs = partial(run, self.inputs(rows)), 1 if rows in known else LEAST_RUNS
+            of_size = partial(run, self.inputs(rows))
             if expected > MOST_SECONDS:
-                seconds = min(self.alone(of_size) for _ in range(runs))
+                seconds = min(self.alone(of_size) for _ in range(LEAST_RUNS))
             else:
-                seconds = self.alone(partial(_quickest, of_size, runs))
+                seconds = self.alone(partial(_quickest, of_size))
             yield rows, seconds
             idle = 0 if rows / seconds > best * MARGIN else idle + 1
             best = max(best, rows / seconds)
@@ -91,14 +89,11 @@ class Timing(NamedTuple):
             rows *= 2
 
 
-def settled(first: Scaling, measure: Callable[[Scaling], Scaling]) -> Scaling:
-    """What was measured first, and is measured again until a turn confirms it.
-
-    `measure` makes a turn, and is given what is known before it.
-    """
+def settled(first: Scaling, measure: Callable[[], Scaling]) -> Scaling:
+    """What was measured first, and is measured again until a turn confirms it."""
     found, until = first, monotonic() + MOST_TURNS_SECONDS
     for _ in range(MOST_TURNS):
-        turn, known = measure(found), found
+        turn, known = measure(), found
         found = known.quickest(turn)
         if known.is_confirmed_by(turn) or monotonic() > until:
             break
@@ -126,9 +121,9 @@ def seconds_of(model: Model, inputs: Inputs) -> float:
     return monotonic() - started
 
 
-def _quickest(run: Callable[[], float], least: int) -> float:
-    """The least of some runs, so many at least."""
+def _quickest(run: Callable[[], float]) -> float:
+    """The least of some runs."""
     times: list[float] = []
-    while len(times) < least or (len(times) < RUNS and sum(times) < ENOUGH_SECONDS):
+    while len(times) < LEAST_RUNS or (len(times) < RUNS and sum(times) < ENOUGH_SECONDS):
         times.append(run())
     return min(times)

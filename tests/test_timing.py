@@ -93,56 +93,31 @@ def test_the_quickest_run_counts(measured: Measured) -> None:
     assert measured(lambda _: next(times), max_rows=1)[0] == pytest.approx({1: 0.003})
 
 
-def test_of_sizes_that_are_known_no_run_is_made_to_allocate() -> None:
-    slots: list[list[int]] = []
-    model = Recorder(lambda inputs: {"y": inputs["x"]})
-
-    def alone(job: Callable[[], T]) -> T:
-        before = len(model.rows)
-        job()
-        slots.append(model.rows[before:])
-        return 0.03  # type: ignore[return-value] # it is seconds that are asked for
-
-    Timing(rows_of, 4, alone).narrow(model, 1, known={2})
-    assert slots[1:] == [[2], [4], [4]]
-
-
 def test_two_rows_are_measured_of_a_model_whose_single_one_takes_long(measured: Measured) -> None:
     assert list(measured(lambda rows: rows * 0.1)[0]) == [1, 2]
     assert list(measured(lambda rows: rows * 0.1, max_rows=1)[0]) == [1]
 
 
 def test_what_is_measured_is_measured_again_until_a_turn_confirms_it() -> None:
-    turns = [Scaling({1: seconds}, {1: 2 * seconds}, 2) for seconds in (0.03, 0.02, 0.04, 0.0195, 0.01)]
-    asked: list[Scaling] = []
-
-    def measure(known: Scaling) -> Scaling:
-        asked.append(known)
-        return turns[len(asked) - 1]
-
-    found = settled(Scaling({1: 0.04}, {}, 2), measure)
+    turns = iter([Scaling({1: seconds}, {1: 2 * seconds}, 2) for seconds in (0.03, 0.02, 0.04, 0.0195, 0.01)])
+    found = settled(Scaling({1: 0.04}, {}, 2), lambda: next(turns))
     assert (found.wide, found.narrow) == ({1: 0.0195}, {1: 0.039})
-    assert [known.wide[1] for known in asked] == [0.04, 0.03, 0.02, 0.02]
-    assert asked[0].narrow == {}
+    assert next(turns).wide == {1: 0.01}
 
 
 def test_a_disturbance_that_stays_is_not_waited_for() -> None:
-    turns: list[Scaling] = []
-
-    def measure(known: Scaling) -> Scaling:
-        turns.append(known)
-        return Scaling({1: known.wide[1] / 2}, {}, 2)
-
-    settled(Scaling({1: 1.0}, {}, 2), measure)
-    assert len(turns) == timing.MOST_TURNS
+    turns = [Scaling({1: 1 / 2**turn}, {}, 2) for turn in range(10)]
+    left = iter(turns)
+    settled(next(left), lambda: next(left))
+    assert len(list(left)) == len(turns) - 1 - timing.MOST_TURNS
 
 
 def test_neither_are_turns_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(lambda _: timing.MOST_TURNS_SECONDS / 2, monkeypatch)
 
-    def measure(known: Scaling) -> Scaling:
+    def measure() -> Scaling:
         clock.run(rows_of(1))
-        return Scaling({1: known.wide[1] / 2}, {}, 2)
+        return Scaling({1: 1 / 2 ** len(clock.runs)}, {}, 2)
 
     settled(Scaling({1: 1.0}, {}, 2), measure)
     assert len(clock.runs) == 3
