@@ -8,11 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from serving.backends import Divisible, Model, NotDivisibleError
+from serving.backends import Divisible, Model, NotDivisibleError, Shrinkable
 from serving.errors import ServingError
 from serving.formation import Formation, formation_of
 from serving.plans import Plan
 from serving.scaling import Scaling, best_rate, smooth
+from serving.signature import Inputs
 from serving.timing import Alone, Timing, run_at_once, settled
 from serving.warmup import FREE_SIZES, LONG_SECONDS, WarmUp, agree, free_size, synthesise
 
@@ -69,7 +70,6 @@ def divide(model: Model, plan: Plan, warm_up: WarmUp, alone: Alone, use: Use) ->
 def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: Use) -> Division | None:
     """Divide it and measure both ways; None where a run is too short for that. Raises NotDivisibleError."""
     max_rows = undivided.rows
-    assert isinstance(model, Divisible)  # the caller has seen to it  # noqa: S101
     free = free_size(model, sizes=TYPICAL_SIZES)
     inputs = partial(synthesise, model.signature, free=free)
     meanwhile = undivided._replace(rows=min(max_rows, ROWS_MEANWHILE))
@@ -83,12 +83,8 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
         scaling = settled(scaling, lambda: Scaling(timing.wide(model), {}, lanes))
     if _is_hungry(scaling):
         return Division(model, None, *formation_of(scaling, max_rows))
-    wide, narrow = model.divide()
     one = inputs(1)
-    before = model.run(one)
-    if not agree([before, before], [wide.run(one), narrow.run(one)]):
-        # It has happened to nobody yet; but a wrong answer would be worse than a slow one.
-        raise NotDivisibleError("the model does not give the same on one core as on all")
+    wide, narrow = _parted(model, one)
     # The threads of what was loaded look for work long after a run; those of this one leave the cores to narrow runs.
     use(Division(wide, None, meanwhile, ""))
     scaling = settled(scaling, lambda: Scaling(timing.wide(wide), timing.narrow(narrow, lanes), lanes))
@@ -103,6 +99,17 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
     alone(partial(wide.shrink, one))
     alone(partial(run_at_once, found.narrow or model, formation.lanes, inputs(min(formation.rows, max(tried)))))
     return found
+
+
+def _parted(model: Model, one: Inputs) -> tuple[Shrinkable, Model]:
+    """What makes its runs on all cores and on one. Raises NotDivisibleError."""
+    assert isinstance(model, Divisible)  # the caller has seen to it  # noqa: S101
+    wide, narrow = model.divide()
+    before = model.run(one)
+    if not agree([before, before], [wide.run(one), narrow.run(one)]):
+        # It has happened to nobody yet; but a wrong answer would be worse than a slow one.
+        raise NotDivisibleError("the model does not give the same on one core as on all")
+    return wide, narrow
 
 
 def _is_hungry(scaling: Scaling) -> bool:

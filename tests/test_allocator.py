@@ -20,7 +20,7 @@ for _ in range(10):
     use()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-# A thread takes 30 MB in small blocks, and frees them; prints how many MB the process has become smaller by then, and
+# A thread takes 12 MB in small blocks, and frees them; prints how many MB the process has become smaller by then, and
 # by the last step.
 IN_A_THREAD = """
 import os
@@ -30,8 +30,8 @@ from serving.allocator import give_back, keep_freed_memory
 statm = os.open("/proc/self/statm", os.O_RDONLY)
 resident = lambda: int(os.pread(statm, 100, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 def use():
-    blocks = [resident()] * 300
-    for number in range(300):
+    blocks = [resident()] * 120
+    for number in range(120):
         blocks[number] = bytearray(100_000)
     full = resident()
     blocks.clear()
@@ -54,8 +54,8 @@ def test_pages_are_cleared_once() -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is Linux's")
 def test_a_thread_gives_back_the_end_of_its_memory_when_it_is_told_to_and_not_before() -> None:
     freed, given_back = numbers(IN_A_THREAD)
-    assert freed < 5
-    assert given_back > 25
+    assert freed < 3
+    assert given_back > 9
 
 
 @pytest.mark.parametrize("name", VARIABLES)
