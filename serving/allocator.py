@@ -14,7 +14,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 # Blocks up to this size are reused: the largest body's, 25 MB, among them. It is glibc's own upper bound for it.
 REUSED_BYTES = 32 * 1024 * 1024
 # So much may be free at the end of a thread's memory before it is given back: some twenty pictures. With four times as
-# much the server has 20 to 70 MB more where requests hold several, and is no quicker (docs/performance.md).
+# much the server has 25 to 55 MB more where requests hold several, and is no quicker (docs/performance.md).
 KEPT_BYTES = 16 * 1024 * 1024
 # A freed block of 64 kB or more has glibc look whether the end of the thread's memory is to be given back.
 TRIMMING_BYTES = 128 * 1024

@@ -138,7 +138,7 @@ class Dispatcher:
 
     @property
     def _may_cut(self) -> bool:
-        """Whether more rows than the formation's gain nothing, and rows that are answered apart fit together."""
+        """Whether a run is to have no more rows than the formation's, and rows that are answered apart fit together."""
         return self._formation.rows < self._batcher.max_rows and self._model.signature.sizes_follow
 
     async def alone(self, work: Callable[[], T]) -> T:

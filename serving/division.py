@@ -5,14 +5,14 @@ that come meanwhile wait for one measured run at the most.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple, TypeAlias
 
 from serving.backends import Divisible, Model, NotDivisibleError, Shrinkable
 from serving.errors import ServingError
 from serving.formation import Formation, formation_of
 from serving.plans import Plan
-from serving.scaling import Scaling, best_rate, smooth
+from serving.scaling import Scaling, best_rate
 from serving.signature import Inputs
 from serving.timing import Alone, Timing, run_at_once, settled
 from serving.warmup import FREE_SIZES, LONG_SECONDS, WarmUp, agree, free_size, synthesise
@@ -71,7 +71,8 @@ def _divided(model: Model, lanes: int, undivided: Formation, alone: Alone, use: 
     """Divide it and measure both ways; None where a run is too short for that. Raises NotDivisibleError."""
     max_rows = undivided.rows
     free = free_size(model, sizes=TYPICAL_SIZES)
-    inputs = partial(synthesise, model.signature, free=free)
+    # Every turn measures on the same: to make seven pictures anew takes as long as some runs of them.
+    inputs = cache(partial(synthesise, model.signature, free=free))
     meanwhile = undivided._replace(rows=min(max_rows, ROWS_MEANWHILE))
     use(Division(model, None, meanwhile, ""))
     timing = Timing(inputs, max_rows, alone)
@@ -114,4 +115,4 @@ def _parted(model: Model, one: Inputs) -> tuple[Shrinkable, Model]:
 
 def _is_hungry(scaling: Scaling) -> bool:
     """Whether it lives by its batches."""
-    return scaling.lanes <= FEW_CORES and best_rate(scaling.wide) > HUNGRY / smooth(scaling.wide)[1]
+    return scaling.lanes <= FEW_CORES and best_rate(scaling.wide) > HUNGRY / scaling.smooth.wide[1]

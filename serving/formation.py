@@ -9,7 +9,7 @@ never wait for one another. `serving.scaling` is what was measured, `formation_o
 from math import ceil
 from typing import NamedTuple
 
-from serving.scaling import Scaling, Seconds, best_rate, smooth
+from serving.scaling import Scaling, Seconds, best_rate
 
 # What the most rows may be behind the best and be taken all the same. EfficientNet on one core is at its best with 2
 # rows; 4 are 2.5 % behind, and cost the server 1 to 2 % of its rate.
@@ -33,7 +33,7 @@ class Formation(NamedTuple):
 
     `lanes` runs of at most `rows` rows each; with `wide_up_to` or fewer requests waiting and nothing
     running, one wide run instead. A formation that is not `divided` has runs of one kind only, called wide.
-    Where `rows` are fewer than may ride together, more were measured to gain nothing.
+    Where `rows` are fewer than may ride together, more were measured to gain nothing, or it is being measured.
     """
 
     lanes: int
@@ -72,11 +72,11 @@ class Formation(NamedTuple):
 
 def formation_of(scaling: Scaling, max_rows: int) -> tuple[Formation, str]:
     """What is best for a model that scales so, and why; batches of at most `max_rows` rows."""
-    wide, narrow = smooth(scaling.wide), smooth(scaling.narrow)
-    rates = f"one run on all cores gives {best_rate(wide):.0f} rows/s"
-    if narrow:
-        rates += f", {scaling.lanes} on one core each {best_rate(narrow) * scaling.lanes:.0f}"
-    wide_up_to = _wide_up_to(wide, narrow, scaling)
+    smooth = scaling.smooth
+    rates = f"one run on all cores gives {best_rate(smooth.wide):.0f} rows/s"
+    if smooth.narrow:
+        rates += f", {smooth.lanes} on one core each {best_rate(smooth.narrow) * smooth.lanes:.0f}"
+    wide_up_to = _wide_up_to(smooth)
     if wide_up_to is None:
         rows = _rows_that_pay(scaling.wide, max_rows)
         return Formation(lanes=1, rows=rows), f"{rates}; {_paying(rows, max_rows)}"
@@ -85,21 +85,21 @@ def formation_of(scaling: Scaling, max_rows: int) -> tuple[Formation, str]:
     return Formation(scaling.lanes, rows, wide_up_to, divided=True), reason
 
 
-def _wide_up_to(wide: Seconds, narrow: Seconds, scaling: Scaling) -> int | None:
+def _wide_up_to(scaling: Scaling) -> int | None:
     """The most requests, a power of two, that one wide run answers sooner than narrow runs that share them.
 
     None for any number of them.
     """
     sooner = 0
-    for rows, seconds in wide.items():
+    for rows, seconds in scaling.wide.items():
         each = _doubled_up(ceil(rows / scaling.lanes))
-        if each not in narrow:
+        if each not in scaling.narrow:
             break
         # A lone request leaves the other cores idle.
-        if seconds > narrow[each] * (ADVANTAGE if rows > 1 else 1):
+        if seconds > scaling.narrow[each] * (ADVANTAGE if rows > 1 else 1):
             return sooner
         sooner = rows
-    return None if not narrow or scaling.lead * ADVANTAGE > 1 else sooner
+    return None if not scaling.narrow or scaling.lead * ADVANTAGE > 1 else sooner
 
 
 def _doubled_up(rows: int) -> int:

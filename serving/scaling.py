@@ -40,6 +40,11 @@ class Scaling(NamedTuple):
     def _leads(self) -> tuple[float, ...]:
         return (best_rate(self.wide) / (best_rate(self.narrow) * self.lanes),) if self.narrow else ()
 
+    @property
+    def smooth(self) -> Self:
+        """The same without what can only be a disturbance."""
+        return self._replace(wide=smooth(self.wide), narrow=smooth(self.narrow))
+
     def quickest(self, turn: Self) -> Self:
         """What is known with another turn."""
         wide, narrow = _quickest(self.wide, turn.wide), _quickest(self.narrow, turn.narrow)

@@ -66,7 +66,7 @@ class Timing(NamedTuple):
 
     def wide(self, model: Model) -> Seconds:
         """Seconds of a run on all cores."""
-        return dict(self._sizes(partial(seconds_of, model), LONGEST_WIDE))
+        return dict(self._sizes(partial(_seconds_of, model), LONGEST_WIDE))
 
     def narrow(self, model: Model, lanes: int) -> Seconds:
         """Seconds until as many runs at once as there are lanes, each of so many rows, have ended."""
@@ -74,7 +74,7 @@ class Timing(NamedTuple):
             return dict(self._sizes(partial(_at_once, pool, model, lanes), LONGEST_NARROW))
 
     def _sizes(self, run: Callable[[Inputs], float], longest: float) -> Iterator[tuple[int, float]]:
-        """Rows and the seconds of a run of so many, none of which is expected to take longer than `longest`."""
+        """Rows and the seconds of a run of so many; but of two, none is expected to take longer than `longest`."""
         rows, best, idle, expected = 1, 0.0, 0, 0.0
         while rows <= self.max_rows and idle < IDLE_DOUBLINGS and (expected <= longest or rows == TOGETHER):
             of_size = partial(run, self.inputs(rows))
@@ -114,7 +114,7 @@ def _at_once(pool: ThreadPoolExecutor, model: Model, lanes: int, inputs: Inputs)
     return monotonic() - started
 
 
-def seconds_of(model: Model, inputs: Inputs) -> float:
+def _seconds_of(model: Model, inputs: Inputs) -> float:
     """What a run takes."""
     started = monotonic()
     model.run(inputs)

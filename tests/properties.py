@@ -41,6 +41,16 @@ def numeric_arrays(*, min_dims: int = 0, min_side: int = 0) -> st.SearchStrategy
     return st.sampled_from(NUMERIC).flatmap(lambda dtype: arrays(dtype, min_dims=min_dims, min_side=min_side))
 
 
+RUN_ROWS: Final = (1, 2, 4, 8, 16, 32)
+"""The sizes that runs are measured with."""
+
+
+def run_seconds() -> st.SearchStrategy[dict[int, float]]:
+    """Seconds of runs by their rows, of the first of RUN_ROWS."""
+    costs = st.lists(st.floats(1e-4, 1.0), min_size=1, max_size=len(RUN_ROWS))
+    return costs.map(lambda values: dict(zip(RUN_ROWS, values, strict=False)))
+
+
 def texts() -> st.SearchStrategy[str]:
     """Any text that UTF-8 can write, NUL and all line ends included."""
     return st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

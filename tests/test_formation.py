@@ -4,16 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from properties import MODERATE
+from properties import MODERATE, RUN_ROWS, run_seconds
 from serving.formation import Formation, Run, formation_of
 from serving.scaling import Scaling
 
-SIZES = (1, 2, 4, 8, 16, 32)
 # Those that are measured of a model that gains nothing from batches.
 MEASURED = (1, 2, 4)
 
 
-def linear(fixed: float, each: float, sizes: tuple[int, ...] = SIZES) -> dict[int, float]:
+def linear(fixed: float, each: float, sizes: tuple[int, ...] = RUN_ROWS) -> dict[int, float]:
     """Seconds of a run that has a fixed part and one for each row."""
     return {rows: fixed + each * rows for rows in sizes}
 
@@ -134,12 +133,13 @@ def test_lanes_of_one_kind_share_what_waits() -> None:
     assert formation.next(8, 2, under_way=8, wide_runs=True) is None
 
 
-costs = st.floats(1e-4, 1.0)
-tables = st.lists(costs, min_size=1, max_size=6).map(lambda values: dict(zip(SIZES, values, strict=False)))
-
-
 @MODERATE
-@given(wide=tables, narrow=tables | st.just({}), lanes=st.integers(2, 64), max_rows=st.sampled_from([1, 5, 32]))
+@given(
+    wide=run_seconds(),
+    narrow=run_seconds() | st.just({}),
+    lanes=st.integers(2, 64),
+    max_rows=st.sampled_from([1, 5, 32]),
+)
 def test_whatever_was_measured_something_is_always_started(
     wide: dict[int, float], narrow: dict[int, float], lanes: int, max_rows: int
 ) -> None:

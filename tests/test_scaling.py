@@ -4,17 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from properties import MODERATE
+from properties import MODERATE, RUN_ROWS, run_seconds
 from serving.scaling import Scaling, best_rate, smooth
-
-SIZES = (1, 2, 4, 8, 16, 32)
-tables = st.lists(st.floats(1e-4, 1.0), min_size=1, max_size=6).map(
-    lambda values: dict(zip(SIZES, values, strict=False))
-)
 
 
 @MODERATE
-@given(seconds=tables)
+@given(seconds=run_seconds())
 def test_smoothing_takes_only_disturbances_away(seconds: dict[int, float]) -> None:
     smoothed = smooth(seconds)
     assert smoothed.keys() == seconds.keys()
@@ -26,7 +21,7 @@ def test_smoothing_takes_only_disturbances_away(seconds: dict[int, float]) -> No
 
 
 def test_a_table_without_disturbances_stays_as_it_is() -> None:
-    undisturbed = {rows: 0.01 + 0.002 * rows for rows in SIZES}
+    undisturbed = {rows: 0.01 + 0.002 * rows for rows in RUN_ROWS}
     assert smooth(undisturbed) == undisturbed
     assert smooth({1: 0.005, 2: 0.03, 4: 0.02}) == {1: 0.005, 2: 0.01, 4: 0.02}
     assert best_rate({}) == 0
@@ -40,7 +35,7 @@ def test_of_several_turns_the_quickest_runs_count() -> None:
 
 
 @MODERATE
-@given(turns=st.lists(st.tuples(tables, tables), min_size=1, max_size=5))
+@given(turns=st.lists(st.tuples(run_seconds(), run_seconds()), min_size=1, max_size=5))
 def test_no_turn_takes_anything_away(turns: list[tuple[dict[int, float], dict[int, float]]]) -> None:
     found = Scaling({}, {}, 2)
     for wide, narrow in turns:

@@ -37,6 +37,20 @@ class Clock:
         return {"y": inputs["x"]}
 
 
+class Slots:
+    """Has measurements made, and keeps of each the rows of the runs that were made in it."""
+
+    def __init__(self, runs: list[int]) -> None:
+        self.slots: list[list[int]] = []
+        self._runs = runs
+
+    def __call__(self, job: Callable[[], T], /) -> T:
+        before = len(self._runs)
+        seconds = job()
+        self.slots.append(self._runs[before:])
+        return seconds
+
+
 Measured = Callable[..., tuple[Seconds, list[int]]]
 
 
@@ -74,18 +88,11 @@ def test_requests_never_wait_for_long_runs(measured: Measured) -> None:
 
 
 def test_requests_are_run_between_those_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    slots: list[list[int]] = []
     clock = Clock(lambda rows: 0.010 + rows * 0.008, monkeypatch)
-
-    def alone(job: Callable[[], T]) -> T:
-        before = len(clock.runs)
-        seconds = job()
-        slots.append(clock.runs[before:])
-        return seconds
-
+    alone = Slots(clock.runs)
     found = Timing(rows_of, 32, alone).narrow(Recorder(clock.run), 1)
     assert found == pytest.approx({1: 0.018, 2: 0.026, 4: 0.042})
-    assert slots == [[1, 1], [2, 2], [4], [4]]
+    assert alone.slots == [[1, 1], [2, 2], [4], [4]]
 
 
 def test_the_quickest_run_counts(measured: Measured) -> None:
@@ -123,19 +130,12 @@ def test_neither_are_turns_that_take_long(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(clock.runs) == 3
 
 
-def test_a_size_is_measured_at_once() -> None:
+def test_a_size_is_measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system takes a moment to spread threads over the cores, which would be part of every run else."""
-    slots: list[int] = []
-    model = Recorder(lambda inputs: {"y": inputs["x"]})
-
-    def alone(job: Callable[[], T]) -> T:
-        before = len(model.asked)
-        seconds = job()
-        slots.append(len(model.asked) - before)
-        return seconds
-
-    Timing(rows_of, 1, alone).wide(model)
-    assert slots == [timing.RUNS]
+    clock = Clock(lambda _: 0.001, monkeypatch)
+    alone = Slots(clock.runs)
+    Timing(rows_of, 1, alone).wide(Recorder(clock.run))
+    assert [len(runs) for runs in alone.slots] == [timing.RUNS]
 
 
 def test_narrow_runs_are_made_at_the_same_time() -> None:
