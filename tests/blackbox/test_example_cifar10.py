@@ -65,6 +65,7 @@ def test_the_one_picture_is_a_request(made: Path) -> None:
         np.testing.assert_array_equal(picture, pictures["pixels"][:1])
 
 
+@pytest.mark.any_graviton
 def test_all_twenty_pictures_are_right(target: Target, shared: Shared, made: Path, unpacked: Path) -> None:
     server = shared(unpacked)
     printed = run("classify.py", str(made / "pictures.npz"), "--url", f"http://127.0.0.1:{server.port}")

@@ -15,6 +15,7 @@ X, Y = load_breast_cancer(return_X_y=True)
 TOLERANCE = 1e-9
 
 
+@pytest.mark.any_graviton
 def test_predictions_are_those_in_process(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> None:
     made: Path = tmp_path_factory.mktemp("lightgbm")
     made.chmod(0o755)

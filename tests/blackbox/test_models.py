@@ -62,6 +62,7 @@ def test_numbers_that_do_not_fit_are_refused(typed: Server, element: str, value:
     assert f"x_{element}" in answer.json()["error"]
 
 
+@pytest.mark.any_graviton
 def test_an_output_without_axes_takes_column_form(shared: Shared, model_folder: Folder) -> None:
     server = shared(model_folder(onnx_models.scalar_output))
     assert document(server.post(as_json([[1, 2, 3], [4, 5, 6]]))) == {"outputs": 21.0}
@@ -70,12 +71,14 @@ def test_an_output_without_axes_takes_column_form(shared: Shared, model_folder: 
     assert document(mixed.post(as_json([[1, 2, 3]]))) == {"outputs": {"doubled": [[2.0, 4.0, 6.0]], "total": 6.0}}
 
 
+@pytest.mark.any_graviton
 def test_a_sequence_output_is_json(shared: Shared, model_folder: Folder) -> None:
     server = shared(model_folder(onnx_models.sequence_output))
     assert document(server.post(as_json([[1, 2, 3]]))) == {"outputs": [[[1.0, 2.0, 3.0]], [[2.0, 4.0, 6.0]]]}
     assert refusal(server.post(as_json([[1, 2, 3]]), accept=NPZ)) == (406, "not_acceptable")
 
 
+@pytest.mark.any_graviton
 @pytest.mark.parametrize("keys", ["int64", "string"])
 def test_maps_are_one_object_a_row(shared: Shared, model_folder: Folder, keys: str) -> None:
     server = shared(model_folder(onnx_models.map_output, keys=keys))
@@ -87,6 +90,7 @@ def test_maps_are_one_object_a_row(shared: Shared, model_folder: Folder, keys: s
     assert [json.loads(line) for line in lines] == rows
 
 
+@pytest.mark.any_graviton
 def test_scikit_learns_logistic_regression_with_a_fixed_batch(
     shared: Shared, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -105,6 +109,7 @@ def test_scikit_learns_logistic_regression_with_a_fixed_batch(
     assert refusal(server.post(as_json(rows[:2].tolist()))) == (400, "wrong_dimension")
 
 
+@pytest.mark.any_graviton
 def test_a_model_with_external_data_one_folder_down(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("external")
     folder.chmod(0o755)

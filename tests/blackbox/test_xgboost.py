@@ -15,6 +15,9 @@ from harness.bodies import CSV, JSON, NPY, as_json, as_npy, document, npy, refus
 from harness.servers import Server
 from harness.targets import ROOT, Local
 
+# It computes in the types that a model was trained in, by the same instructions on every Graviton.
+pytestmark = pytest.mark.any_graviton
+
 LIBSVM = "text/libsvm"
 X, Y = load_breast_cancer(return_X_y=True)
 PARAMETERS = {"objective": "binary:logistic", "max_depth": 4}
@@ -84,7 +87,6 @@ def test_json_and_npy_are_answered_too(server: Server, booster: xgb.Booster) -> 
     np.testing.assert_allclose(npy(server.post(as_npy(X[:3]), NPY, NPY)), expected, rtol=TOLERANCE)
 
 
-@pytest.mark.any_graviton
 def test_what_is_selected_is_answered(shared: Shared, folder: Path, booster: xgb.Booster) -> None:
     server = shared(folder, SAGEMAKER_INFERENCE_OUTPUT="predicted_label, probability")
     body = ",".join(map(str, X[0].tolist())).encode()
@@ -152,7 +154,6 @@ def test_a_limit_set_for_awss_container_counts(folder: Path) -> None:
         server.remove()
 
 
-@pytest.mark.any_graviton
 def test_a_model_that_awss_container_for_arm_left_is_served(
     shared: Shared, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

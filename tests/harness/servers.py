@@ -148,7 +148,7 @@ class ContainerServer(Server):
 
     def __init__(self, command: Sequence[str], port: int) -> None:
         self.container = _docker(*command[1:])
-        super().__init__(int(_docker("port", self.container, str(port)).splitlines()[0].rpartition(":")[2]))
+        super().__init__(_published(self.container, port))
 
     def logs(self) -> str:
         done = subprocess.run(["docker", "logs", self.container], capture_output=True, text=True, check=False)
@@ -171,7 +171,20 @@ class ContainerServer(Server):
         _docker("rm", "--force", "--volumes", self.container)
 
 
+def _published(container: str, port: int) -> int:
+    """Where a container's port is on this machine; 0, where nobody listens, if the container has ended already."""
+    done = _run_docker("port", container, str(port))
+    if done.returncode:
+        assert _docker("inspect", "--format", "{{.State.Running}}", container) == "false", done.stderr
+        return 0
+    return int(done.stdout.splitlines()[0].rpartition(":")[2])
+
+
 def _docker(*arguments: str) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    done = _run_docker(*arguments)
     assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
     return done.stdout.strip()
+
+
+def _run_docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
