@@ -1,5 +1,6 @@
 """AWS's clients, and its errors as one line each."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +14,9 @@ from serving.cloud.failure import NO_CREDENTIALS, UNKNOWN, CloudError, refusal
 
 __all__ = ["Clients", "CloudError", "told"]
 
-# botocore waits between attempts, longer each time: throttling ends within some ten seconds or is a quota.
-ATTEMPTS = 8
+# botocore waits between attempts, longer each time: throttling ends within some ten seconds or is a quota. AWS's own
+# variable for it counts where it is set, which a configuration given to a client would override.
+ATTEMPTS, ATTEMPTS_VARIABLE = 8, "AWS_MAX_ATTEMPTS"
 # SageMaker answers an invocation within 60 s; its guide asks callers to wait for 70.
 READ_SECONDS = 70
 
@@ -47,7 +49,9 @@ class Clients:
         """The client of a service, by boto3's name for it. Raises CloudError."""
         if service not in self._clients:
             with told(f"The client for {service} could not be made"):
-                retries: Any = {"mode": "standard", "total_max_attempts": ATTEMPTS}
+                retries: Any = {"mode": "standard"}
+                if ATTEMPTS_VARIABLE not in os.environ:
+                    retries["total_max_attempts"] = ATTEMPTS
                 config = Config(retries=retries, read_timeout=READ_SECONDS, user_agent_extra="graviton-serving")
                 make: Any = self._session.client
                 self._clients[service] = make(service, config=config)

@@ -138,8 +138,9 @@ def test_a_repository_is_made_only_after_the_checks(either: Repository) -> None:
 
 def test_a_quota_is_said(push: Repository) -> None:
     push.double.refusals["CreateRepository"] = ("LimitExceededException", "Too many repositories")
-    done = push("create", ADDRESS)
+    done = push("create", ADDRESS, AWS_MAX_ATTEMPTS="2")
     assert done.status == 1
+    assert push.double.operations.count("CreateRepository") == 2
     (line,) = done.err.splitlines()
     assert f"The repository {NAME} in account 123456789012, region {REGION} was not created: LimitExceeded" in line
     assert f"Ask for a higher quota (Service Quotas), or remove what is not needed. (request id {REQUEST})" in line

@@ -15,7 +15,7 @@ from typing import Final, Self
 import httpx
 
 READY_SECONDS: Final = 480
-"""SageMaker's 8 minutes. An emulated Graviton3 takes 210 s with a Keras model, which it loads three times to try bf16,
+"""SageMaker's 8 minutes. An emulated Graviton3 takes 190 s with a Keras model, which it loads three times to try bf16,
 on a machine that does nothing else; a native server needs less than one."""
 STOP_SECONDS: Final = 30
 """SageMaker's from SIGTERM to SIGKILL."""
