@@ -45,9 +45,11 @@ def name(double: Ecr) -> Iterator[str]:
     chosen = f"team/serving-{token_hex(4)}"
     yield chosen
     for repository in (f"{HOST}/{chosen}", f"{double.address}/{chosen}"):
-        listed = docker("image", "ls", "--quiet", "--filter", f"reference={repository}").stdout.split()
+        # By their names: to remove one by its number would take the working tree's image, which is the same, as well.
+        names = ("--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={repository}")
+        listed = docker("image", "ls", *names).stdout.split()
         if listed:
-            docker("image", "rm", "--force", *listed)
+            docker("image", "rm", *listed)
 
 
 @pytest.fixture
