@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from harness.engine import tried
 from harness.leaving_out import MARK, leave_out
 from harness.servers import Server
 from harness.targets import ROOT, Image, Local, Target, engine_answers
@@ -79,14 +80,13 @@ def built_image(platform: str, variant: str) -> str:
         pytest.fail(f"the image for {platform} was not built:\n{done.stdout}\n{done.stderr}", pytrace=False)
     # It may have lost its only name to the new one, and each is over a gigabyte. Without force: a container may use it.
     if former and of_image(former, "{{len .RepoTags}}") == "0":
-        subprocess.run(["docker", "image", "rm", former], capture_output=True, check=False)
+        tried("image", "rm", former)
     return name
 
 
 def of_image(name: str, form: str) -> str:
     """What the engine says of an image; empty where there is none of that name."""
-    command = ["docker", "image", "inspect", "--format", form, name]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return tried("image", "inspect", "--format", form, name).stdout.strip()
 
 
 @pytest.fixture(scope="session")

@@ -41,12 +41,19 @@ def pictures() -> list[Picture]:
 
 
 @pytest.fixture
+def few(target: Target, pictures: list[Picture]) -> list[Picture]:
+    """All pictures, and under emulation those that are run at once."""
+    return pictures[:EMULATED_AT_ONCE] if target.emulated else pictures
+
+
+@pytest.fixture
 def server(shared: Shared, folder: Path) -> Server:
     return shared(folder)
 
 
 def test_pictures_through_npy(target: Target, server: Server, onnx_file: Path, pictures: list[Picture]) -> None:
-    pictures = pictures[: EMULATED_PICTURES if target.emulated else None]
+    if target.emulated:
+        pictures = pictures[:EMULATED_PICTURES]
     batch = np.concatenate([efficientnet_input(picture) for picture in pictures])
     requests = np.split(batch, EMULATED_PICTURES // EMULATED_AT_ONCE if target.emulated else 1)
     answer = np.concatenate([npy(server.post(as_npy(request), NPY, NPY)) for request in requests])
@@ -58,7 +65,7 @@ def test_pictures_through_npy(target: Target, server: Server, onnx_file: Path, p
 
 
 @pytest.mark.any_graviton
-def test_pictures_of_many_clients_at_once(target: Target, serve: Serve, folder: Path, pictures: list[Picture]) -> None:
+def test_pictures_of_many_clients_at_once(target: Target, serve: Serve, folder: Path, few: list[Picture]) -> None:
     """Whatever was found best for it: wide runs, narrow ones on one copy of the weights, joint ones."""
     server = serve(folder).until_ready()
     until(server, lambda: "lanes: " in server.logs())
@@ -66,30 +73,26 @@ def test_pictures_of_many_clients_at_once(target: Target, serve: Serve, folder: 
     def predict(picture: Picture) -> int:
         return int(npy(server.post(as_npy(efficientnet_input(picture)), NPY, NPY)).argmax())
 
-    # A run takes seconds under emulation.
-    asked = pictures[:EMULATED_AT_ONCE] if target.emulated else pictures * 5
+    asked = few if target.emulated else few * 5
     expected = list(PREDICTIONS * 5)[: len(asked)]
     assert at_once(predict, asked, clients=8) == expected
 
 
 @pytest.mark.any_graviton
-def test_lanes_may_be_chosen(target: Target, serve: Serve, folder: Path, pictures: list[Picture]) -> None:
-    if target.emulated:
-        pictures = pictures[:EMULATED_AT_ONCE]
+def test_lanes_may_be_chosen(serve: Serve, folder: Path, few: list[Picture]) -> None:
     server = serve(folder, SERVING_LANES="2").until_ready()
     assert metric(server, "serving_lanes") == 2
 
     def predict(picture: Picture) -> int:
         return int(npy(server.post(as_npy(efficientnet_input(picture)), NPY, NPY)).argmax())
 
-    assert at_once(predict, pictures, clients=8) == list(PREDICTIONS[: len(pictures)])
+    assert at_once(predict, few, clients=8) == list(PREDICTIONS[: len(few)])
 
 
 @pytest.mark.any_graviton
-def test_pictures_through_json(target: Target, server: Server, pictures: list[Picture]) -> None:
-    pictures = pictures[: EMULATED_AT_ONCE if target.emulated else None]
+def test_pictures_through_json(server: Server, few: list[Picture]) -> None:
     predicted = []
-    for picture in pictures:
+    for picture in few:
         (answer,) = document(server.post(as_json(efficientnet_input(picture).tolist())))["predictions"]
         predicted.append(int(np.argmax(answer)))
-    assert tuple(predicted) == PREDICTIONS[: len(pictures)]
+    assert tuple(predicted) == PREDICTIONS[: len(few)]

@@ -70,3 +70,4 @@ def test_all_twenty_pictures_are_right(shared: Shared, made: Path, unpacked: Pat
     server = shared(unpacked)
     printed = run("classify.py", str(made / "pictures.npz"), "--url", f"http://127.0.0.1:{server.port}")
     assert printed.endswith("20 of 20 right\n")
+    assert "1 of their rows get another largest entry" not in server.logs()

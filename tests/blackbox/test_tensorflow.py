@@ -69,11 +69,14 @@ def strict(keras: Path, batch: np.ndarray) -> Strict:
 
 @pytest.fixture(scope="session")
 def folder(
-    target: Target, keras: Path, batch: np.ndarray, strict: Strict, tmp_path_factory: pytest.TempPathFactory
+    target: Target, keras: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """For a processor with bf16 with pictures to try it on; on noise the classifier's best two are too near often."""
+    """With pictures to try bf16 on where the processor has it: on noise the best two classes are often too near."""
     if not target.has_arm_bf16:
         return keras
+    # It takes a server of its own, which other processors do without.
+    strict: Strict = request.getfixturevalue("strict")
+    batch: np.ndarray = request.getfixturevalue("batch")
     tried = tmp_path_factory.mktemp("golden")
     tried.chmod(0o755)
     shutil.copy(keras / "model.h5", tried)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.engine import docker, tried
 from harness.servers import ContainerServer
 from harness.targets import ROOT, Image, Target
 from serving import __version__
@@ -28,18 +29,14 @@ def image(target: Target) -> Image:
 
 @pytest.fixture
 def description(image: Image) -> dict[str, Any]:
-    (found,) = json.loads(docker("image", "inspect", image.image).stdout)
+    (found,) = json.loads(docker("image", "inspect", image.image))
     assert isinstance(found, dict)
     return found
 
 
-def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-
-
 def run(image: Image, command: Sequence[str], entrypoint: str = "") -> subprocess.CompletedProcess[str]:
     options = ["--entrypoint", entrypoint] if entrypoint else []
-    return docker("run", "--rm", "--platform", f"linux/{image.platform}", *options, image.image, *command)
+    return tried("run", "--rm", "--platform", f"linux/{image.platform}", *options, image.image, *command)
 
 
 def test_sagemaker_finds_what_it_needs(image: Image, description: dict[str, Any]) -> None:
@@ -89,7 +86,7 @@ def test_the_program_is_the_only_process_and_gets_the_signals(image: Image) -> N
     try:
         server.until_ready()
         assert isinstance(server, ContainerServer)
-        processes = docker("top", server.container, "-eo", "pid,args").stdout.splitlines()[1:]
+        processes = docker("top", server.container, "-eo", "pid,args").splitlines()[1:]
         assert len(processes) == 1
         assert processes[0].endswith("graviton-serving serve")
     finally:

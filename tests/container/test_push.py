@@ -16,6 +16,7 @@ import pytest
 
 from harness.bodies import document
 from harness.ecr import HOST, REGION, Ecr, ecr
+from harness.engine import tried
 from harness.leaving_out import leave_out
 from harness.targets import ROOT, Image, engine_answers
 from serving import __version__
@@ -47,9 +48,9 @@ def name(double: Ecr) -> Iterator[str]:
     for repository in (f"{HOST}/{chosen}", f"{double.address}/{chosen}"):
         # By their names: to remove one by its number would take the working tree's image, which is the same, as well.
         names = ("--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={repository}")
-        listed = docker("image", "ls", *names).stdout.split()
+        listed = tried("image", "ls", *names).stdout.split()
         if listed:
-            docker("image", "rm", *listed)
+            tried("image", "rm", "--force", *listed)
 
 
 @pytest.fixture
@@ -62,10 +63,6 @@ def logged_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "cli-plugins").symlink_to(own / "cli-plugins")
     monkeypatch.setenv("DOCKER_CONFIG", str(folder))
     return folder
-
-
-def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
 
 
 def push(double: Ecr, name: str, *arguments: str, tree: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -137,8 +134,8 @@ def test_from_nothing_to_an_image_that_can_be_pulled_and_serves(
     (line,) = deploying(double, monkeypatch, f"{HOST}/{name}:1.2.0-onnx-amd64", "arm64")
     assert "The image is for amd64: expected arm64" in line
 
-    docker("image", "rm", "--force", image, f"{HOST}/{name}:1.2.0-onnx-amd64")
-    pulled = docker("pull", image)
+    tried("image", "rm", "--force", image, f"{HOST}/{name}:1.2.0-onnx-amd64")
+    pulled = tried("pull", image)
     assert pulled.returncode == 0, pulled.stderr
     assert f"Digest: {digest}\n" in pulled.stdout
     server = Image(image, "amd64").start(EXAMPLE / "model", {})
@@ -189,7 +186,7 @@ def test_an_image_that_sagemaker_could_not_use_is_not_pushed(
     assert complaint in done.stderr
     assert "CreateRepository" not in double.operations
     assert double.tags(name) == {}
-    assert docker("ps", "--all", "--quiet", "--filter", f"ancestor={HOST}/{name}:{__version__}-onnx-amd64").stdout == ""
+    assert tried("ps", "--all", "--quiet", "--filter", f"ancestor={HOST}/{name}:{__version__}-onnx-amd64").stdout == ""
 
 
 @pytest.mark.usefixtures("logged_out")

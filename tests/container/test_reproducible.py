@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from conftest import TAG
+from harness.engine import docker
 from harness.targets import ROOT
 
 
@@ -19,10 +20,6 @@ def layers(image: str) -> list[str]:
 
 def debian_packages(image: str) -> str:
     return docker("run", "--rm", "--entrypoint", "dpkg-query", image, "--show")
-
-
-def docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.container

@@ -16,6 +16,7 @@ import pytest
 
 from assets.digits import digit_probabilities
 from harness.aws import BUCKET, REGISTRY, REPOSITORY, ROLE, Account, account
+from harness.engine import docker
 from harness.fleet import Fleet, fleet
 from harness.gateway import gateway
 from harness.targets import ROOT, Image, Target
@@ -53,8 +54,6 @@ class Road(NamedTuple):
 @pytest.fixture
 def road(target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Road]:
     assert isinstance(target, Image)
-    if target.has_arm_bf16:
-        pytest.skip("one emulated Graviton is enough for it")
     with account(monkeypatch) as cloud, fleet(cloud, tmp_path, target.emulation) as hosts:
         image = pushed(cloud, target)
         with gateway(cloud) as environment:
@@ -85,12 +84,6 @@ from serving.cloud import endpoints
 endpoints.POLL_SECONDS = 0.2
 sys.exit(cli.run())
 """
-
-
-def docker(*words: str) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_from_a_folder_to_an_endpoint_to_a_newer_one_and_back(road: Road, tmp_path: Path) -> None:

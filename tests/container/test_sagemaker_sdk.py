@@ -19,6 +19,7 @@ from assets.digits import digit_probabilities
 from assets.needed import needed
 from assets.sagemaker_sdk import SCRIPT, sagemaker_sdk
 from harness.aws import BUCKET, ROLE, Account, account
+from harness.engine import docker, tried
 from harness.gateway import gateway
 from harness.leaving_out import leave_out
 from harness.servers import free_port
@@ -56,7 +57,7 @@ def tidied(tmp_path: Path) -> Iterator[None]:
     yield
     for container, _ in containers(tmp_path) if engine_answers() else ():
         # One that removes itself may be gone by now.
-        subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
+        tried("rm", "--force", container)
 
 
 def rows() -> Any:  # noqa: ANN401 (JSON)
@@ -129,14 +130,9 @@ def containers(folder: Path) -> list[tuple[str, str]]:
     return [(container, state) for container, state, mounts in found if f"{folder}/" in mounts]
 
 
-def docker(*words: str) -> str:
-    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout
-
-
+@pytest.mark.any_graviton
 def test_version_3_deploys_asks_and_deletes(target: Target, cloud: Account, model: Path, tmp_path: Path) -> None:
     assert isinstance(target, Image)
-    if target.has_arm_bf16:
-        pytest.skip("float32 is enough for the SDK")
     plan: dict[str, object] = {"image": target.image, "model_data": in_s3(cloud, model)}
     if target.emulated:
         plan |= {"container": {"platform": "linux/arm64"}, "environment": {"QEMU_CPU": "neoverse-n1"}}

@@ -14,6 +14,8 @@ from typing import Final, Self
 
 import httpx
 
+from harness.engine import docker, tried
+
 READY_SECONDS: Final = 480
 """SageMaker's 8 minutes. An emulated Graviton3 takes 190 s with a Keras model, which it loads three times to try bf16,
 on a machine that does nothing else; a native server needs less than one."""
@@ -147,15 +149,15 @@ class ContainerServer(Server):
     """A container, started by `docker run -d` with its port published on a free one."""
 
     def __init__(self, command: Sequence[str], port: int) -> None:
-        self.container = _docker(*command[1:])
+        self.container = docker(*command[1:])
         super().__init__(_published(self.container, port))
 
     def logs(self) -> str:
-        done = subprocess.run(["docker", "logs", self.container], capture_output=True, text=True, check=False)
+        done = tried("logs", self.container)
         return done.stdout + done.stderr
 
     def terminate(self) -> None:
-        _docker("kill", "--signal", "TERM", self.container)
+        docker("kill", "--signal", "TERM", self.container)
 
     def ended(self, seconds: float) -> int | None:
         try:
@@ -168,23 +170,13 @@ class ContainerServer(Server):
 
     def remove(self) -> None:
         self.client.close()
-        _docker("rm", "--force", "--volumes", self.container)
+        docker("rm", "--force", "--volumes", self.container)
 
 
 def _published(container: str, port: int) -> int:
     """Where a container's port is on this machine; 0, where nobody listens, if the container has ended already."""
-    done = _run_docker("port", container, str(port))
+    done = tried("port", container, str(port))
     if done.returncode:
-        assert _docker("inspect", "--format", "{{.State.Running}}", container) == "false", done.stderr
+        assert docker("inspect", "--format", "{{.State.Running}}", container) == "false", done.stderr
         return 0
     return int(done.stdout.splitlines()[0].rpartition(":")[2])
-
-
-def _docker(*arguments: str) -> str:
-    done = _run_docker(*arguments)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
-    return done.stdout.strip()
-
-
-def _run_docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
