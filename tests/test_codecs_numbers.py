@@ -39,7 +39,7 @@ def way(request: pytest.FixtureRequest) -> Iterator[None]:
             patch.setattr(numbers, name, least)
         patch.setattr(pieces, "PIECE_BYTES", 3)
         if "IN_PIECES" in request.param:
-            patch.setattr(nest, "PIECE_BYTES", 11)  # its structure, too, and not at whole bytes of bits
+            patch.setattr(nest, "PIECE_BYTES", 11)  # its structure, too, and not at whole words of bits
         yield
 
 

@@ -14,8 +14,9 @@ from serving.signature import Array
 DIFFERING, BRACKET = 0xF9, 0x59
 COMMA = 0x2C
 OPEN, CLOSE = ord("["), ord("]")
-# A byte of bits, which tell of eight bytes of text.
-BITS, LOG_BITS = 8, 3
+# A word of bits, which tell of as many bytes of text. To add up bytes of them takes 1.4 times as long in all.
+WORD = np.dtype("<u8")
+BITS, LOG_BITS = 64, 6
 # So much of the text is looked at together: what is made of it takes some six times as much memory, and in each thread.
 PIECE_BYTES = 512 * 1024
 
@@ -58,14 +59,23 @@ def _brackets(text: Array) -> tuple[Array, Array]:
 
 
 def _commas_before(text: Array, places: Array) -> tuple[Array, int]:
-    """How many commas are before each place, counted by eight bytes of text at a time; and how many in all."""
-    bits = np.packbits(text == COMMA)
-    whole = np.concatenate([[0], np.cumsum(np.bitwise_count(bits), dtype=np.intp)])
-    byte = places >> LOG_BITS
-    # The bits of the byte that a place is in are in order, the highest first.
-    part = np.bitwise_count(bits[byte] >> (BITS - (places & (BITS - 1))).astype(np.uint8))
-    counted: Array = whole[byte] + part
-    return counted, int(whole[-1])
+    """How many commas are before each place, counted by 64 bytes of text at a time; and how many in all."""
+    words = _bits(text == COMMA)
+    counts = np.bitwise_count(words)
+    until = np.cumsum(counts, dtype=np.intp)
+    word = places >> LOG_BITS
+    # Of the word that a place is in, the bits below its own.
+    below = (np.uint64(1) << (places & (BITS - 1)).astype(np.uint64)) - np.uint64(1)
+    before: Array = until[word] - counts[word] + np.bitwise_count(words[word] & below)
+    return before, int(until[-1])
+
+
+def _bits(flags: Array) -> Array:
+    """Flags as bits of words, the first of each the lowest; the last word filled up with none."""
+    packed = np.packbits(flags, bitorder="little")
+    words = np.zeros(-(-flags.size // BITS), WORD)
+    words.view(np.uint8)[: packed.size] = packed
+    return words
 
 
 def _outer_shape(brackets: bytes) -> tuple[int, ...] | None:
