@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import accumulate
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -41,10 +41,19 @@ def split(whole: dict[str, V], rows: Sequence[int]) -> list[dict[str, V]]:
     if len(rows) == 1:
         return [whole]
     check_rows(whole, sum(rows))
-    places = [slice(end - count, end) for count, end in zip(rows, accumulate(rows), strict=True)]
     # Whole columns, then one of each for every request: half the time of taking them request by request.
-    columns = [[value[place] for place in places] for value in whole.values()]  # type: ignore[index]  # by is_per_row
+    columns = [_cut(value, rows) for value in whole.values()]
+    if len(whole) == 1:
+        (name,) = whole
+        return [{name: part} for part in columns[0]]
     return [dict(zip(whole, parts, strict=True)) for parts in zip(*columns, strict=True)]
+
+
+def _cut(value: Any, rows: Sequence[int]) -> list[Any]:  # noqa: ANN401 (an array, or a list by `check_rows`)
+    """An output's parts; where each is one row, an array gives them in a quarter of the time."""
+    if isinstance(value, np.ndarray) and len(value) == len(rows):
+        return list(value[:, np.newaxis])
+    return [value[end - count : end] for count, end in zip(rows, accumulate(rows), strict=True)]
 
 
 def check_rows(outputs: Mapping[str, Value], rows: int, what: str = "batch") -> None:

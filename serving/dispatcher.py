@@ -7,23 +7,24 @@ is shared with them (`serving.runs`), one dict operation each.
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
+from serving.answer import Answer
 from serving.backends import Model
-from serving.batch import ride_key
+from serving.batch import ride_key, split
 from serving.batcher import Batch, Batcher, Entry
 from serving.errors import DeadlineExceededError, ModelFailedError, ServingError
 from serving.formation import Formation, Run
 from serving.lane import Lane, Lanes
 from serving.metrics import Metrics
 from serving.parts import Outcome, Part, Tell, cut
-from serving.runs import Attempt, Runs
+from serving.runs import Attempt, Runs, Split
 from serving.signature import Inputs, Outputs, row_count
+from serving.ticket import Ticket, entry_for, splitting_of
 from serving.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -40,15 +41,6 @@ LONE_SECONDS = 0.010
 LOOKS = 16
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """A request's arrays, their shape but for the rows, and whom its answer, or its error, is told."""
-
-    inputs: Inputs
-    shape: Hashable | None
-    tell: Tell
 
 
 class Dispatcher:
@@ -105,6 +97,7 @@ class Dispatcher:
             if not answer.done():
                 answer.set_result(outcome)
 
+        self.announce()
         entries = self.submit(inputs, tell)
         try:
             outcome = await answer
@@ -113,26 +106,37 @@ class Dispatcher:
             raise
         if isinstance(outcome, ServingError):
             raise outcome
+        assert not isinstance(outcome, Answer)  # it has been asked for arrays  # noqa: S101
         return outcome
 
-    def submit(self, inputs: Inputs, tell: Tell) -> Sequence[Entry[Ticket]]:
-        """Admit a validated request; `tell` is called once, on the loop and later, unless it is cancelled.
+    @property
+    def is_looking(self) -> bool:
+        """Whether requests have come in this turn of the loop, or the last, that may leave in its next."""
+        return self._looking
 
-        Gives what is to be cancelled then, the request or its parts. Raises OverloadedError when too many wait already.
+    def announce(self) -> None:
+        """A request has come, which is submitted now or in the loop's next turn: a batch may wait for it till then."""
+        self._arrivals += 1
+        self._look_soon()
+
+    def submit(self, inputs: Inputs, tell: Tell, splitting: Split = split) -> Sequence[Entry[Ticket]]:
+        """Admit a validated request that was announced; `tell` is called once, on the loop, unless it is cancelled.
+
+        What it is told is what `splitting` makes of the outputs of a run, if all that were run together have the same;
+        else its own part of them. Gives what is to be cancelled then, the request or its parts.
+
+        Raises OverloadedError when too many wait already.
         """
-        shape = ride_key(inputs)
-        key = shape if self._batcher.max_rows > 1 else None
-        rows = row_count(inputs)
+        whole = Part(inputs, row_count(inputs), tell)
         deadline = monotonic() + self._timeout
-        if key is not None and rows > self._formation.rows and self._may_cut:
-            parts = cut(Part(inputs, rows, tell), self._formation.rows)
-            entries = [Entry(Ticket(part.inputs, shape, part.tell), part.rows, key, deadline) for part in parts]
+        if whole.rows > self._formation.rows and self._may_cut and ride_key(inputs) is not None:
+            parts = cut(whole, self._formation.rows)
+            entries = [entry_for(part, deadline, split, joins=True) for part in parts]
         else:
-            entries = [Entry(Ticket(inputs, shape, tell), rows, key, deadline)]
+            entries = [entry_for(whole, deadline, splitting, joins=self._batcher.max_rows > 1)]
         self._batcher.submit(*entries)
         for entry in entries:
             self._open.add(entry)
-        self._arrivals += 1
         self._soon()
         return entries
 
@@ -179,7 +183,11 @@ class Dispatcher:
 
     def _soon(self) -> None:
         """Have what waits run as soon as the loop is quiet, if a lane is free."""
-        if not self._looking and (self._lanes.wait_for_all or (self._lanes.may_start and self._batcher.has_work)):
+        if self._lanes.wait_for_all or self._batcher.has_work:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        if not self._looking and (self._lanes.wait_for_all or self._lanes.may_start):
             self._looking = True
             self._loop.call_soon(self._look, self._arrivals, LOOKS)
 
@@ -193,7 +201,7 @@ class Dispatcher:
 
     def _fill_lanes(self) -> None:
         self._lanes.start_reserved()
-        while self._lanes.may_start:
+        while self._batcher.has_work and self._lanes.may_start:
             run = self._next_run()
             batch = self._batcher.next_batch(monotonic(), run.rows) if run else None
             if run is None or batch is None:
@@ -215,16 +223,18 @@ class Dispatcher:
         requests = [entry.payload.inputs for entry in batch]
         rows = [entry.rows for entry in batch]
         shape = batch[0].payload.shape
+        splitting = splitting_of(batch)
         self._running_wide = is_wide
         self._under_way += len(batch)
         most = LONE_SECONDS if len(batch) == 1 and not self._batcher.waiting else INLINE_SECONDS
         if is_wide and self._model.is_steady and self._runs.is_short(shape, sum(rows), most):
-            self._finish(lane, batch, self._runs.attempt(self._model.run, shape, requests, rows))
+            self._finish(lane, batch, self._runs.attempt(self._model.run, shape, requests, rows, splitting))
             return
         # Runs on one core take longer, and tell nothing of those that the loop may make itself.
         runner = self._model.run if is_wide or self._narrow is None else self._narrow.run
         learned = shape if is_wide else None
-        lane.start(lambda: self._report(self._finish, lane, batch, self._runs.attempt(runner, learned, requests, rows)))
+        attempt = partial(self._runs.attempt, runner, learned, requests, rows, splitting)
+        lane.start(lambda: self._report(self._finish, lane, batch, attempt()))
 
     def _report(self, function: Callable[..., None], *arguments: object) -> None:
         """Tell the loop, from a lane."""

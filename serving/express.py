@@ -12,9 +12,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.answer import Answer, refused
+from serving.cohort import SMALL_BYTES, Cohort
 from serving.errors import OverloadedError, ServingError
 from serving.heads import Head, read
-from serving.invocations import OFFLOAD_BYTES, Begun, Invocation, size_of
+from serving.invocations import OFFLOAD_BYTES, Asked, Begun, Invocation, size_of
 from serving.metrics import CLIENT_CLOSED
 from serving.parts import Outcome
 from serving.service import Service
@@ -37,10 +38,11 @@ class Ride:
     `respond` is called once, after `start` or `reserve`, unless `leave` was called before; `let_go` is owed to it then.
     """
 
-    __slots__ = ("_alarm", "_has_left", "_invocation", "_place", "_respond", "_service", "_started", "_stop")
+    __slots__ = ("_alarm", "_cohort", "_has_left", "_invocation", "_place", "_respond", "_service", "_started", "_stop")
 
-    def __init__(self, service: Service, invocation: Invocation, respond: Respond) -> None:
+    def __init__(self, service: Service, cohort: Cohort, invocation: Invocation, respond: Respond) -> None:
         self._service = service
+        self._cohort = cohort
         self._invocation = invocation
         self._respond = respond
         self._started = monotonic()
@@ -76,18 +78,15 @@ class Ride:
 
     def start(self, body: bytes) -> None:
         """Run the request now that its body is whole."""
-        self._silence()
-        if self._invocation.is_long(body):
+        if self._alarm:
+            self._silence()
+        if len(body) < SMALL_BYTES:
+            self._cohort.add(self._invocation, body, self._begin)
+        elif self._invocation.is_long(body):
             self._follow(asyncio.get_running_loop().create_task(self._invocation.run(body)))
-            return
-        try:
-            begun = self._invocation.begin(body)
-            dispatcher = begun.serving.dispatcher
-            entries = dispatcher.submit(begun.inputs, lambda outcome: self._ran(begun, outcome))
-        except Exception as error:  # noqa: BLE001 (rendered by the one table)
-            self._fail(error)
         else:
-            self._stop = lambda: dispatcher.cancel(entries)
+            self._invocation.announce()
+            self._begin(self._invocation.attempt(body))
 
     def leave(self) -> None:
         """The client is gone: drop the request if it has not been run."""
@@ -100,9 +99,27 @@ class Ride:
         log.info("the client left before its answer")
         self._service.metrics.request(CLIENT_CLOSED, monotonic() - self._started)
 
+    def _begin(self, begun: Begun | Exception) -> None:
+        """Its body is read."""
+        if self._has_left:
+            return
+        if isinstance(begun, Exception):
+            self._fail(begun)
+            return
+        dispatcher = begun.serving.dispatcher
+        try:
+            entries = dispatcher.submit(begun.inputs, lambda outcome: self._ran(begun, outcome), begun.splitting)
+        except Exception as error:  # noqa: BLE001 (rendered by the one table)
+            self._fail(error)
+        else:
+            self._stop = lambda: dispatcher.cancel(entries)
+
     def _ran(self, begun: Begun, outcome: Outcome) -> None:
         if isinstance(outcome, ServingError):
             self._fail(outcome)
+            return
+        if isinstance(outcome, Answer):
+            self._answer(outcome)
             return
         if size_of(outcome) >= OFFLOAD_BYTES:
             self._follow(asyncio.get_running_loop().create_task(self._invocation.finish(begun, outcome)))
@@ -136,7 +153,8 @@ class Ride:
         self._answer(refused(error))
 
     def _answer(self, answer: Answer) -> None:
-        self._silence()
+        if self._alarm:
+            self._silence()
         self._stop = None
         self._service.metrics.request(answer.status, monotonic() - self._started)
         self._respond(answer)
@@ -148,7 +166,8 @@ class Ride:
 
     def let_go(self) -> None:
         """Its answer is sent: what it took is free."""
-        self._silence()
+        if self._alarm:
+            self._silence()
         place, self._place = self._place, None
         if place:
             self._service.room.leave(place)
@@ -180,6 +199,9 @@ class Express:
         self._service = service
         self._limit = service.settings.max_payload_bytes
         self._known: dict[bytes, Found | None] = {}
+        # Heads that differ in their length alone ask for the same: a cohort reads at once what has one invocation.
+        self._invocations: dict[Asked, Invocation] = {}
+        self._cohort = Cohort()
 
     def take(self, head: bytes, respond: Respond) -> tuple[Ride, int, bool] | None:
         """Begin a request with this head: its ride, the length of its body, and whether its connection is kept.
@@ -190,7 +212,7 @@ class Express:
         if found is None:
             return None
         length, invocation, keeps = found
-        return Ride(self._service, invocation, respond), length, keeps
+        return Ride(self._service, self._cohort, invocation, respond), length, keeps
 
     def _find(self, head: bytes) -> Found | None:
         if self._service.script is not None or not self._service.lifecycle.is_serving:
@@ -200,6 +222,7 @@ class Express:
         except KeyError:
             if len(self._known) >= MOST_HEADS:
                 self._known.clear()
+                self._invocations.clear()
             found = self._known[head] = self._resolve(read(head))
             return found
 
@@ -207,6 +230,8 @@ class Express:
         if head is None or not 0 < head.length <= self._limit:
             return None
         try:
-            return Found(head.length, Invocation(self._service, head.asked), head.keeps_alive)
+            if head.asked not in self._invocations:
+                self._invocations[head.asked] = Invocation(self._service, head.asked)
+            return Found(head.length, self._invocations[head.asked], head.keeps_alive)
         except ServingError:
             return None  # the general way says what is wrong with it

@@ -3,24 +3,29 @@
     decode -> validate -> admit -> batch -> run -> split -> encode
 
 The first two and the last are here and in `serving.codecs`; the others are the dispatcher's. Two callers take
-this way: ASGI's (`serving.endpoint`), for everything, and the connection's own (`serving.express`), for small
-bodies of the usual kind, which has the same steps called back instead of awaited.
+this way: ASGI's (`serving.endpoint`), for everything, and the connection's own (`serving.express`), for requests
+of the usual kind, which has the same steps called back instead of awaited. Of those that come at once the small ones
+go through its first steps and its last together (`serving.cohort`, `serving.writing`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from serving.answer import Answer
+from serving.batch import split
 from serving.catalogue import Entry, Serving
-from serving.codecs import Form, Format, of_content_type
+from serving.codecs import Form, of_content_type
+from serving.errors import ServingError
 from serving.mediatypes import negotiate
+from serving.runs import Split
 from serving.selection import Selection
 from serving.service import Service
 from serving.signature import Inputs, Outputs, Signature, row_count
 from serving.validation import validate
+from serving.writing import Writing
 
 T = TypeVar("T")
 
@@ -40,13 +45,17 @@ class Asked(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """A request that is ready to be run: what runs it, its arrays, and what is to be known for its answer."""
+    """A request that is ready to be run: what runs it, its arrays, and what is to be known for its answer.
+
+    `splitting` makes of a run's outputs what it is told (`serving.writing`).
+    """
 
     serving: Serving
     inputs: Inputs
     form: Form
     rows: int
-    writer: Format
+    writing: Writing
+    splitting: Split
 
 
 class Invocation:
@@ -61,7 +70,7 @@ class Invocation:
         self._entry: Entry = service.catalogue().find(asked.selection)
         self._serving = self._entry.signature(asked.selection.signature)
         self._reader = of_content_type(asked.content_type, service.formats)
-        self._writers: dict[str, Format] = {}
+        self._writings: dict[str, Writing] = {}
 
     async def run(self, body: bytes) -> Answer:
         """One request's way through the server; keeps nothing of the body but its arrays. Raises ServingError."""
@@ -83,23 +92,51 @@ class Invocation:
         """Do the work here, or in a thread when it would hold the loop up."""
         return await self._service.offload.run(work, size) if is_long else work()
 
+    @property
+    def has_company(self) -> bool:
+        """Whether others have come in this moment."""
+        return self._serving.dispatcher.is_looking
+
+    def announce(self) -> None:
+        """A request has come and is begun soon: those with whom it may ride need not leave without it."""
+        self._serving.dispatcher.announce()
+
     def begin(self, body: bytes) -> Begun:
         """Decode and validate. Raises ServingError."""
         decoded = self._reader.decode(body, self._serving.signature)
         serving = self._entry.signature(decoded.signature) if decoded.signature else self._serving
-        writer = self._writer(serving.signature)
+        writing = self._writing(serving.signature)
         inputs = validate(decoded.inputs, serving.signature)
-        return Begun(serving, inputs, decoded.form, row_count(inputs), writer)
+        return Begun(serving, inputs, decoded.form, row_count(inputs), writing, writing.splitting(decoded.form))
+
+    def attempt(self, body: bytes) -> Begun | Exception:
+        """The same, with whatever is raised as what it gives."""
+        try:
+            return self.begin(body)
+        except Exception as error:  # noqa: BLE001 (whatever it is, its request is told)
+            return error
+
+    def begin_together(self, bodies: Sequence[bytes]) -> list[Begun] | None:
+        """Decode and validate several, if they are one row each and nothing is wrong with any of them."""
+        together, serving = self._reader.together, self._serving
+        try:
+            decoded = together.decode(bodies, serving.signature) if together else None
+            if decoded is None:
+                return None
+            writing = self._writing(serving.signature)
+            rows = split(validate(decoded.inputs, serving.signature), [1] * len(bodies))
+        except ServingError:
+            return None  # whose it is comes out one by one
+        splitting = writing.splitting(decoded.form)
+        return [Begun(serving, inputs, decoded.form, 1, writing, splitting) for inputs in rows]
 
     def end(self, begun: Begun, outputs: Outputs) -> Answer:
         """Encode."""
-        writer = begun.writer
-        assert writer.encode is not None  # negotiated: what is only read is never chosen  # noqa: S101
-        return Answer(writer.encode(outputs, begun.form, begun.rows), writer.media_type)
+        return begun.writing.answer(outputs, begun.form, begun.rows)
 
-    def _writer(self, signature: Signature) -> Format:
-        """The format of the answer, settled before the model runs for nothing."""
-        if signature.name not in self._writers:
+    def _writing(self, signature: Signature) -> Writing:
+        """How the answer is written, settled before the model runs for nothing."""
+        if signature.name not in self._writings:
             by_type = {entry.media_type: entry for entry in self._service.formats}
             chosen = negotiate(
                 self._asked.accept,
@@ -107,8 +144,8 @@ class Invocation:
                 self._service.default_accept,
                 lambda name: by_type[name].obstacle(signature),
             )
-            self._writers[signature.name] = by_type[chosen]
-        return self._writers[signature.name]
+            self._writings[signature.name] = Writing(by_type[chosen])
+        return self._writings[signature.name]
 
 
 def size_of(outputs: Outputs) -> int:

@@ -11,11 +11,13 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from serving.answer import Answer
 from serving.batch import check_rows, split
 from serving.errors import ModelFailedError, ServingError
 from serving.signature import Inputs, Outputs, Value
 
-Outcome: TypeAlias = Outputs | ServingError
+# A request's part of the outputs, or its answer where a batch's were written at once; or the error it came to.
+Outcome: TypeAlias = Outputs | Answer | ServingError
 Tell: TypeAlias = Callable[[Outcome], None]
 
 
@@ -64,6 +66,7 @@ class Gathering:
             self._answers.clear()
             self._tell(outcome)
             return
+        assert not isinstance(outcome, Answer)  # parts are not written by themselves  # noqa: S101
         self._answers[index] = outcome
         if len(self._answers) == len(self._rows):
             self._tell(self._whole())

@@ -1,9 +1,10 @@
 """Making one run, wherever that is done: join -> run -> split; and what runs are known to take."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
 from typing import TypeAlias
 
+from serving.answer import Answer
 from serving.batch import join, split
 from serving.costs import Costs
 from serving.metrics import Metrics
@@ -11,8 +12,10 @@ from serving.signature import Inputs, Outputs
 
 # What runs a batch: a model on all cores, or on one.
 Runner: TypeAlias = Callable[[Inputs], Outputs]
-# What comes of a batch: an answer for each request, or what the model raised.
-Attempt: TypeAlias = list[Outputs] | BaseException
+# What makes of the outputs of a batch, with the rows of each request, what each of them is told, in order.
+Split: TypeAlias = Callable[[Outputs, Sequence[int]], Sequence[Outputs | Answer]]
+# What comes of a batch: what each request is told, or what the model raised.
+Attempt: TypeAlias = Sequence[Outputs | Answer] | BaseException
 
 
 class Runs:
@@ -26,7 +29,9 @@ class Runs:
         self._metrics = metrics
         self._costs = Costs()
 
-    def attempt(self, runner: Runner, shape: Hashable | None, requests: list[Inputs], rows: list[int]) -> Attempt:
+    def attempt(
+        self, runner: Runner, shape: Hashable | None, requests: list[Inputs], rows: list[int], splitting: Split = split
+    ) -> Attempt:
         """Run requests of so many rows each, together; `shape` is that of their rows, None to learn nothing of it."""
         try:
             started = monotonic()
@@ -35,7 +40,7 @@ class Runs:
             self._metrics.batch(sum(rows), seconds)
             if shape is not None:
                 self._costs.learn(shape, sum(rows), seconds)
-            return split(outputs, rows)
+            return splitting(outputs, rows)
         except BaseException as error:  # noqa: BLE001 (whatever it is, its requests must be told)
             return error
 

@@ -13,6 +13,8 @@ import pytest
 from harness.loops import on_a_loop
 from models import Recorder, identity
 from serving.answer import Answer
+from serving.batch import split
+from serving.cohort import SMALL_BYTES, Cohort
 from serving.dispatcher import Dispatcher
 from serving.express import Ride
 from serving.lifecycle import Lifecycle
@@ -34,8 +36,8 @@ class Ready:
 
 async def _answers(*, leaves: bool) -> list[Answer]:
     answers: list[Answer] = []
-    ride = Ride(Service(Settings(), Lifecycle()), cast("Any", Ready()), answers.append)
-    ride.start(b"body")
+    ride = Ride(Service(Settings(), Lifecycle()), Cohort(), cast("Any", Ready()), answers.append)
+    ride.start(b"body" * SMALL_BYTES)
     await asyncio.sleep(0)  # the task has ended, and who follows it has not been told
     if leaves:
         ride.leave()
@@ -56,12 +58,14 @@ class Asking:
     """An invocation that asks a model for the row that it is given."""
 
     def __init__(self, dispatcher: Dispatcher, row: object) -> None:
-        self._begun = SimpleNamespace(serving=SimpleNamespace(dispatcher=dispatcher), inputs={"x": row})
+        serving = SimpleNamespace(dispatcher=dispatcher)
+        self._begun = SimpleNamespace(serving=serving, inputs={"x": row}, splitting=split)
+        self.has_company = False
 
-    def is_long(self, body: bytes) -> bool:
-        return not body
+    def announce(self) -> None:
+        """It is alone."""
 
-    def begin(self, body: bytes) -> SimpleNamespace:
+    def attempt(self, body: bytes) -> SimpleNamespace:
         del body
         return self._begun
 
@@ -81,13 +85,14 @@ def test_the_arrays_of_a_request_go_without_the_collector(leaves: bool) -> None:
         answered, gone = loop.create_future(), asyncio.Event()
         row = np.zeros((1, 3))
         weakref.finalize(row, loop.call_soon_threadsafe, gone.set)
-        ride = Ride(Service(Settings(), Lifecycle()), cast("Any", Asking(dispatcher, row)), answered.set_result)
+        invocation = cast("Any", Asking(dispatcher, row))
+        ride = Ride(Service(Settings(), Lifecycle()), Cohort(), invocation, answered.set_result)
         ride.start(b"body")
         if leaves:
             ride.leave()
         else:
             assert (await answered).body == b"ok"
-        del row, ride
+        del row, ride, invocation
         model.asked.clear()
         await gone.wait()  # the lane may still be at its last step
         dispatcher.close()
@@ -108,7 +113,7 @@ def test_a_body_that_is_not_whole_in_time_has_its_answer(is_free: bool, status: 
         other = None if is_free else room.ask(room.extent.whole, lambda: None)
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         began: list[str] = []
-        ride = Ride(service, cast("Any", Ready()), answered.set_result)
+        ride = Ride(service, Cohort(), cast("Any", Ready()), answered.set_result)
         ride.reserve(MEGABYTE, lambda: began.append("now"))
         answer = await answered
         assert (answer.status, json.loads(answer.body)["code"]) == (status, code)
@@ -129,8 +134,8 @@ def test_a_place_is_kept_until_the_answer_is_sent() -> None:
         service.make_room(cores=2)
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         aborted = asyncio.Event()
-        ride = Ride(service, cast("Any", Ready()), answered.set_result)
-        ride.reserve(MEGABYTE, lambda: ride.start(b"body"))
+        ride = Ride(service, Cohort(), cast("Any", Ready()), answered.set_result)
+        ride.reserve(MEGABYTE, lambda: ride.start(b"body" * SMALL_BYTES))
         next_ride = service.room.ask(MEGABYTE, lambda: None)
         assert (await answered).body == b"bo"
         ride.hold(aborted.set)
@@ -147,7 +152,7 @@ def test_too_many_that_wait_for_room_are_refused_at_once() -> None:
         service = Service(Settings(max_bodies_mb=1, max_queue=1), Lifecycle())
         service.make_room(cores=2)
         answers: list[Answer] = []
-        rides = [Ride(service, cast("Any", Ready()), answers.append) for _ in range(3)]
+        rides = [Ride(service, Cohort(), cast("Any", Ready()), answers.append) for _ in range(3)]
         for ride in rides:
             ride.reserve(MEGABYTE, lambda: None)
         assert [answer.status for answer in answers] == [503]
@@ -168,7 +173,7 @@ def test_one_that_has_waited_long_has_all_the_time_to_come() -> None:
         other = service.room.ask(MEGABYTE, lambda: None)
         answered: asyncio.Future[Answer] = loop.create_future()
         began: asyncio.Future[float] = loop.create_future()
-        Ride(service, cast("Any", Ready()), answered.set_result).reserve(
+        Ride(service, Cohort(), cast("Any", Ready()), answered.set_result).reserve(
             MEGABYTE, lambda: began.set_result(loop.time())
         )
         loop.call_later(0.8, service.room.leave, other)

@@ -6,11 +6,12 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from serving.codecs import csv, json, jsonlines, npy
 from serving.codecs.request import Decoded, Form
+from serving.codecs.together import Together, decode_csv, decode_json, encode_csv, encode_json
 from serving.errors import UnsupportedMediaTypeError, quoted
 from serving.mediatypes import MediaType
 from serving.signature import Outputs, Signature
 
-__all__ = ["Decode", "Decoded", "Form", "Format", "Speaking", "formats", "of_content_type"]
+__all__ = ["Decode", "Decoded", "Form", "Format", "Speaking", "Together", "formats", "of_content_type"]
 
 Decode = Callable[[bytes, Signature], Decoded]
 Encode = Callable[[Outputs, Form, int], bytes]
@@ -23,7 +24,7 @@ class Format(NamedTuple):
 
     `tensors_only` formats cannot carry sequences and maps; `single_output` ones carry one output, and
     `instead` names the format that carries several. `is_view` says that arrays are views of the body, so that
-    reading one takes no time.
+    reading one takes no time. `together` is how several are read and written at once, if that is done at all.
     """
 
     media_type: str
@@ -34,6 +35,7 @@ class Format(NamedTuple):
     single_output: bool = False
     instead: str = ""
     is_view: bool = False
+    together: Together | None = None
 
     def obstacle(self, signature: Signature) -> str:
         """Why this format cannot carry the model's answer; empty where it can."""
@@ -63,7 +65,13 @@ class Speaking(Protocol):
 def formats(limit: int) -> tuple[Format, ...]:
     """Every format, the default first; `limit` is the largest array taken, in bytes."""
     return (
-        Format("application/json", json.decode, json.encode, tensors_only=False),
+        Format(
+            "application/json",
+            json.decode,
+            json.encode,
+            tensors_only=False,
+            together=Together(decode_json, encode_json),
+        ),
         Format(
             "application/jsonlines",
             jsonlines.decode,
@@ -71,7 +79,14 @@ def formats(limit: int) -> tuple[Format, ...]:
             frozenset({"application/x-jsonlines", "application/jsons", "application/x-ndjson"}),
             tensors_only=False,
         ),
-        Format("text/csv", csv.decode, csv.encode, single_output=True, instead="application/json"),
+        Format(
+            "text/csv",
+            csv.decode,
+            csv.encode,
+            single_output=True,
+            instead="application/json",
+            together=Together(decode_csv, encode_csv),
+        ),
         Format(
             "application/x-npy",
             partial(npy.decode, limit=limit),

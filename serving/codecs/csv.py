@@ -8,6 +8,7 @@ any case, and are written NaN, Infinity and -Infinity; an empty field is an erro
 
 import csv
 import io
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -34,18 +35,22 @@ def decode(body: bytes, signature: Signature, *, loose: bool = False) -> Decoded
         BadRequestError: InvalidCsvError, RaggedArrayError, WrongTypeError, EmptyBatchError.
     """
     table = _plain_numbers(body, signature, loose=loose)
-    rows = _fields(body, loose=loose) if table is None else []
+    if table is not None:
+        return of_table(table, signature)
+    rows = _fields(body, loose=loose)
+    inputs = {
+        spec.name: _shaped(_typed([row[start:end] for row in rows], spec, start), spec)
+        for spec, start, end in _places(signature, len(rows[0]))
+    }
+    return Decoded(inputs, Form.ROW)
+
+
+def of_table(table: Array, signature: Signature) -> Decoded:
+    """A request whose fields are these numbers, [rows, columns]. Raises InvalidCsvError."""
     inputs = {}
-    start = 0
-    for spec, width in zip(signature.inputs, _widths(signature, _columns(table, rows)), strict=True):
-        end = start + width
-        if table is None:
-            values = _typed([row[start:end] for row in rows], spec, start)
-        else:
-            kept = table.dtype if spec.numpy_dtype.kind in "iu" else np.dtype(np.float64)
-            values = table[:, start:end].astype(kept, copy=False)
-        inputs[spec.name] = _shaped(values, spec)
-        start = end
+    for spec, start, end in _places(signature, table.shape[1]):
+        kept = table.dtype if spec.numpy_dtype.kind in "iu" else np.dtype(np.float64)
+        inputs[spec.name] = _shaped(table[:, start:end].astype(kept, copy=False), spec)
     return Decoded(inputs, Form.ROW)
 
 
@@ -67,17 +72,18 @@ def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
 
 def _plain_numbers(body: bytes, signature: Signature, *, loose: bool) -> Array | None:
     """The table, None where the fields must be looked at one by one."""
-    kinds = {spec.numpy_dtype.kind for spec in signature.inputs}
-    if not kinds <= PLAIN_KINDS or (loose and _delimiter(body[:SNIFFED].decode("latin-1")) != ","):
+    if loose and _delimiter(body[:SNIFFED].decode("latin-1")) != ",":
         return None
     table = csv_numbers.read(body)
+    return None if table is None or not may_be_table(table, signature) else table
+
+
+def may_be_table(table: Array, signature: Signature) -> bool:
+    """Whether all fields of a body that were read at once are what they are one by one."""
+    kinds = {spec.numpy_dtype.kind for spec in signature.inputs}
     # One input's fractions must not make doubles of another's integers, which may be too long for them.
-    is_mixed = table is not None and table.dtype.kind == "f" and kinds != {"f"} and len(signature.inputs) > 1
-    return None if is_mixed else table
-
-
-def _columns(table: Array | None, rows: list[list[str]]) -> int:
-    return len(rows[0]) if table is None else table.shape[1]
+    is_mixed = table.dtype.kind == "f" and kinds != {"f"} and len(signature.inputs) > 1
+    return kinds <= PLAIN_KINDS and not is_mixed
 
 
 def _fields(body: bytes, *, loose: bool) -> list[list[str]]:
@@ -103,6 +109,12 @@ def _delimiter(text: str) -> str:
     """The first of the usual delimiters that the first line has."""
     line = text[:SNIFFED].strip().partition("\n")[0]
     return next((mark for mark in DELIMITERS if mark in line), ",")
+
+
+def _places(signature: Signature, columns: int) -> list[tuple[TensorSpec, int, int]]:
+    """Each input's columns, from the first to before the last. Raises InvalidCsvError."""
+    ends = list(accumulate(_widths(signature, columns)))
+    return list(zip(signature.inputs, [0, *ends[:-1]], ends, strict=True))
 
 
 def _widths(signature: Signature, columns: int) -> list[int]:

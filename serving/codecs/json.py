@@ -54,7 +54,7 @@ def decode(body: bytes, signature: Signature) -> Decoded:
         BadRequestError: InvalidJsonError, or what `serving.codecs.layout` raises.
     """
     if len(signature.inputs) == 1 and (found := numbers.read(body)):
-        return _from_numbers(found, signature)
+        return from_numbers(found, signature)
     if decoded := json_parts.decode(body, signature):
         return decoded
     try:
@@ -134,12 +134,12 @@ def write(value: Value) -> bytes:
     return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _from_numbers(found: Numbers, signature: Signature) -> Decoded:
-    """A body of nothing but numbers, in the form that its key says."""
+def from_numbers(found: Numbers, signature: Signature) -> Decoded:
+    """What is asked by a body of nothing but numbers, in the form that its key says."""
     (spec,) = signature.inputs
     if found.key == "inputs":
         return Decoded({spec.name: found.array}, Form.COLUMN)
-    one_row = not found.key and found.array.ndim == 1 and _rows_are_arrays(signature)
+    one_row = not found.key and found.array.ndim == 1 and rows_are_arrays(signature)
     array = found.array[np.newaxis] if one_row else found.array
     return Decoded({spec.name: with_unit_axes(array, spec)}, Form.ROW)
 
@@ -177,10 +177,11 @@ def _is_one_row(array: list[Any], signature: Signature) -> bool:
 
     With objects in it, or for a model whose rows are scalars, it can only be the list of the rows.
     """
-    return bool(array) and not isinstance(array[0], list | dict) and _rows_are_arrays(signature)
+    return bool(array) and not isinstance(array[0], list | dict) and rows_are_arrays(signature)
 
 
-def _rows_are_arrays(signature: Signature) -> bool:
+def rows_are_arrays(signature: Signature) -> bool:
+    """Whether a list may be one row; for a model whose rows are scalars it is several."""
     shape = signature.inputs[0].shape if len(signature.inputs) == 1 else ()
     return len(shape) > 1 and shape[1:] != (1,)
 

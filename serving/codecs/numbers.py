@@ -74,11 +74,11 @@ def read(body: bytes) -> Numbers | None:
     if shape is None:
         return None
     kind: Kind = "d" if _has_fractions(body, start) else "i"
-    values = _values(body, key, kind) if len(body) < IN_PIECES else _values_of_pieces(body, start, shape, kind)
+    found = values(body, key, kind) if len(body) < IN_PIECES else _values_of_pieces(body, start, shape, kind)
     # An empty list and one of a single number have the same structure.
-    if values is None or not values.size or (shape[-1] != ANY and values.size != prod(shape)):
+    if found is None or not found.size or (shape[-1] != ANY and found.size != prod(shape)):
         return None
-    return Numbers(key, values.reshape(shape))
+    return Numbers(key, found.reshape(shape))
 
 
 def _has_fractions(body: bytes, start: int) -> bool:
@@ -93,10 +93,10 @@ def _shape_of_one_list(body: bytes, start: int, key: str) -> tuple[int, ...] | N
     axes, end = body.rfind(b"[") + 1 - start, body.find(b"]", start)
     if axes > MOST_AXES or body[start : start + axes] != b"[" * axes or body[end : end + axes] != b"]" * axes:
         return None
-    return (1,) * (axes - 1) + (ANY,) if _ends(body, end + axes, key) else None
+    return (1,) * (axes - 1) + (ANY,) if ends(body, end + axes, key) else None
 
 
-def _ends(body: bytes, place: int, key: str) -> bool:
+def ends(body: bytes, place: int, key: str) -> bool:
     """Whether nothing comes from there on but what closes the object, if there is one."""
     return body[place:].strip(BLANKS) == (b"}" if key else b"")
 
@@ -107,7 +107,7 @@ def _shape_of_many(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
 
 def _shape_of_large(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
     end = body.rfind(b"]") + 1
-    if end <= start or not _ends(body, end, key) or body.startswith(b"[" * (MOST_AXES + 1), start):
+    if end <= start or not ends(body, end, key) or body.startswith(b"[" * (MOST_AXES + 1), start):
         return None
     shape = shape_of(np.frombuffer(body, np.uint8, end - start, start))
     return shape if shape is None or len(shape) <= MOST_AXES else None
@@ -146,15 +146,15 @@ def _values_of_pieces(body: bytes, start: int, shape: tuple[int, ...], kind: Kin
     whole = np.empty(most, DTYPES[kind])
     filled = 0
     for piece in pieces(body, start, end, len(shape)):
-        values = _values(piece, "", kind)
-        if values is None or filled + values.size > whole.size:
+        some = values(piece, "", kind)
+        if some is None or filled + some.size > whole.size:
             return None
-        whole[filled : filled + values.size] = values
-        filled += values.size
+        whole[filled : filled + some.size] = some
+        filled += some.size
     return whole[:filled]
 
 
-def _values(body: bytes, key: str, kind: Kind) -> Array | None:
+def values(body: bytes, key: str, kind: Kind) -> Array | None:
     """All numbers of the body in order, float64 for the kind "d", int64 for "i"; None where one does not fit."""
     try:
         document = _local.parser.parse(body)

@@ -9,7 +9,7 @@ import pytest
 
 from assets import onnx_models
 from blackbox.conftest import Folder, Shared
-from harness.bodies import NPY, as_json, as_npy, document, npy, refusal
+from harness.bodies import CSV, NPY, as_json, as_npy, document, npy, refusal
 from harness.crowd import at_once, metric, until
 from harness.servers import Server
 from harness.targets import Target
@@ -47,6 +47,33 @@ def test_requests_of_mixed_shapes_keep_apart(echo: Server) -> None:
     answers = at_once(lambda given: npy(echo.post(as_npy(given), NPY, NPY)), requests)
     for given, got in zip(requests, answers, strict=True):
         np.testing.assert_array_equal(got, given)
+
+
+def test_rows_of_all_kinds_that_come_at_once_are_each_answered_in_their_own_way(slow: Server) -> None:
+    """Those that are alike are read at once, and written at once; nothing of it is to be seen."""
+    bad = {3: as_json([[1.5, 2.5]]), 5: b'{"instances":[[1.5,2.5,"x"]]}', 8: b'{"instances":[[1.5,2.5,3.5]]'}
+    codes = {3: "wrong_dimension", 5: "wrong_type", 8: "invalid_json"}
+
+    def ask(number: int) -> str | tuple[int, str]:
+        row = [number + 0.5, number, 0.25]
+        if number % 11 in bad:
+            return refusal(slow.post(bad[number % 11]))
+        if number % 4 == 1:
+            return slow.post(",".join(map(str, row)).encode(), CSV, CSV).text
+        if number % 4 == 3:
+            return slow.post(as_json({"inputs": [row]})).text
+        return slow.post(as_json({"instances": [row]})).text
+
+    answers = at_once(ask, range(REQUESTS), clients=32)
+    for number, answer in enumerate(answers):
+        row = f"{number}.5,{number}.0,0.25"
+        if number % 11 in bad:
+            assert answer == (400, codes[number % 11])
+        elif number % 4 == 1:
+            assert answer == f"{row}\n"
+        else:
+            key = "outputs" if number % 4 == 3 else "predictions"
+            assert answer == f'{{"{key}":[[{row}]]}}'
 
 
 def test_a_poisoned_request_fails_alone(table: Server) -> None:

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from serving.codecs import Decode, Format, csv, formats, libsvm, recordio
+from serving.codecs import Decode, Format, Together, csv, formats, libsvm, recordio
 from serving.codecs.request import Decoded, Form
+from serving.codecs.together import decode_csv
 from serving.errors import BadRequestError, ModelLoadError, UnreadableBodyError, WrongDimensionError
 from serving.signature import Array, Outputs, Signature
 
@@ -86,6 +87,8 @@ class Answers:
                     _or_415(read[name]) if name in read else usual[name].decode,
                     self._encoder(encode),
                     usual[name].aliases | aliases,
+                    # Lines of plain numbers are the same by both rules.
+                    together=Together(decode_csv) if name == "text/csv" else None,
                 )
                 for name, (encode, aliases) in own.items()
             ),
