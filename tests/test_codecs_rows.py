@@ -2,18 +2,29 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.bodies import as_npy
 from outcomes import assert_same_outcome, outcome
 from properties import MODERATE, NUMERIC, THOROUGH, arrays
 from serving.codecs import Decoded, Form
 from serving.codecs import csv as csv_codec
 from serving.codecs import json as json_codec
-from serving.codecs.together import MOST_NUMBERS, decode_csv, decode_json, encode_csv, encode_json
+from serving.codecs import npy as npy_codec
+from serving.codecs.together import (
+    MOST_NUMBERS,
+    decode_csv,
+    decode_json,
+    decode_npy,
+    encode_csv,
+    encode_json,
+    encode_npy,
+)
 from serving.signature import Outputs, Signature
 from signatures import TWO_INPUTS, one_input, spec, taking
 
@@ -35,6 +46,7 @@ CSV_SIGNATURES = [
     taking(spec("a", "string", ("N", 1)), spec("b", "bool", ("N", 1))),
 ]
 NOT_AT_ONCE = "not at once"
+LIMIT = 1_000_000
 
 
 def by_body(whole: Decoded, body: int) -> Decoded:
@@ -178,6 +190,31 @@ def test_lines_of_plain_numbers_are_read_at_once() -> None:
     assert not assert_as_alone(decode_csv, csv_codec.decode, [b"1,2,3\n4,5,6", b"7,8,9"], one_input())
 
 
+@THOROUGH
+@given(data=st.data())
+def test_arrays_are_what_each_is_alone(data: st.DataObject) -> None:
+    signature = data.draw(st.sampled_from(JSON_SIGNATURES))
+    one = data.draw(arrays(data.draw(st.sampled_from(NUMERIC)), min_dims=1))
+    count = data.draw(st.integers(1, 4))
+    others = st.sampled_from([one, np.flip(one), one[:0], one.astype(str), one.T, np.concatenate([one, one])])
+    bodies = [
+        as_npy(np.asarray(data.draw(others)))[: data.draw(st.sampled_from([None, None, None, -1]))]
+        for _ in range(count)
+    ]
+    assert_as_alone(partial(decode_npy, limit=LIMIT), partial(npy_codec.decode, limit=LIMIT), bodies, signature)
+
+
+def test_arrays_of_one_row_are_read_at_once() -> None:
+    at_once, alone = partial(decode_npy, limit=LIMIT), partial(npy_codec.decode, limit=LIMIT)
+    row, strange = np.array([[1.5, 2.5, 3.5]]), np.array([["a"]])
+    assert assert_as_alone(at_once, alone, [as_npy(row), as_npy(2 * row)], one_input())
+    for other in (row.astype(np.float32), np.concatenate([row, row]), row[0], row[:, :2], strange):
+        assert not assert_as_alone(at_once, alone, [as_npy(row), as_npy(other)], one_input())
+        assert not assert_as_alone(at_once, alone, [as_npy(other), as_npy(row)], one_input())
+    assert not assert_as_alone(at_once, alone, [as_npy(strange), as_npy(strange)], one_input())
+    assert decode_npy([as_npy(row)] * 2, TWO_INPUTS, LIMIT) is None
+
+
 @MODERATE
 @given(data=st.data(), dtype=st.sampled_from(NUMERIC), form=st.sampled_from(list(Form)))
 def test_answers_are_those_that_each_would_have_had(data: st.DataObject, dtype: str, form: Form) -> None:
@@ -185,6 +222,7 @@ def test_answers_are_those_that_each_would_have_had(data: st.DataObject, dtype: 
     rows: list[Outputs] = [{"y": array[row : row + 1]} for row in range(len(array))]
     assert encode_json({"y": array}, form, len(array)) == [json_codec.encode(row, form, 1) for row in rows]
     assert encode_csv({"y": array}, form, len(array)) == [csv_codec.encode(row, form, 1) for row in rows]
+    assert encode_npy({"y": array}, form, len(array)) == [npy_codec.encode(row, form, 1) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -202,3 +240,4 @@ def test_answers_are_those_that_each_would_have_had(data: st.DataObject, dtype: 
 def test_other_answers_are_written_one_by_one(outputs: dict[str, object]) -> None:
     assert encode_json(outputs, Form.ROW, 2) is None  # type: ignore[arg-type]
     assert encode_csv(outputs, Form.ROW, 2) is None  # type: ignore[arg-type]
+    assert encode_npy(outputs, Form.ROW, 2) is None  # type: ignore[arg-type]

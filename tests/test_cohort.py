@@ -162,8 +162,8 @@ def test_those_that_ask_in_different_ways_ride_together_and_are_answered_in_thei
     benched(test)
 
 
-def test_no_more_bytes_are_read_at_once_than_a_parser_should_keep_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BYTES", 3 * len(body_of(0)))
+def test_no_more_bytes_are_read_at_once_than_are_quick_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SMALL_BYTES", 3 * len(body_of(0)))
 
     async def test(bench: Bench) -> None:
         answers = await asyncio.gather(*(bench.add(bench.json, body_of(number)) for number in range(8)))

@@ -23,7 +23,7 @@ def test_rows_are_written_at_once_as_each_would_be() -> None:
 def test_requests_of_several_rows_and_other_formats_have_their_part_of_the_outputs() -> None:
     several = writing_of("application/json").splitting(Form.ROW)({"y": ARRAY}, [2])
     assert several == [{"y": ARRAY}]
-    for answer in writing_of("application/x-npy").splitting(Form.ROW)({"y": ARRAY}, [1, 1]):
+    for answer in writing_of("application/jsonlines").splitting(Form.ROW)({"y": ARRAY}, [1, 1]):
         assert not isinstance(answer, Answer)
 
 

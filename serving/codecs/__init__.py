@@ -6,7 +6,15 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from serving.codecs import csv, json, jsonlines, npy
 from serving.codecs.request import Decoded, Form
-from serving.codecs.together import Together, decode_csv, decode_json, encode_csv, encode_json
+from serving.codecs.together import (
+    Together,
+    decode_csv,
+    decode_json,
+    decode_npy,
+    encode_csv,
+    encode_json,
+    encode_npy,
+)
 from serving.errors import UnsupportedMediaTypeError, quoted
 from serving.mediatypes import MediaType
 from serving.signature import Outputs, Signature
@@ -94,6 +102,7 @@ def formats(limit: int) -> tuple[Format, ...]:
             single_output=True,
             instead="application/x-npz",
             is_view=True,
+            together=Together(partial(decode_npy, limit=limit), encode_npy),
         ),
         Format("application/x-npz", partial(_read_npz, limit=limit), _write_npz),
     )

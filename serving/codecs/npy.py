@@ -8,6 +8,7 @@ import ast
 import io
 import re
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -35,6 +36,8 @@ KEYS = {"descr", "fortran_order", "shape"}
 # Booleans, integers, floats, complex numbers, bytes and text: what a tensor can hold.
 TENSOR = re.compile(r"[<>|=]?([biufcSU][0-9]+|\?)")
 OBJECT = re.compile(r"[<>|=]?O[0-9]*")
+# Of those the ones whose every bit pattern is a value.
+NUMBERS = "biufc"
 MAX_AXES = 64  # numpy's own
 # Headers read and written that are remembered, of HEADER_LIMIT bytes at most.
 HEADERS_KEPT = 256
@@ -78,6 +81,22 @@ def parse(body: bytes, limit: int) -> Array:
         raise InvalidNpyError(f"the .npy header describes no array: {error}") from None
 
 
+def parse_rows(bodies: Sequence[bytes], limit: int) -> Array | None:
+    """The numbers of bodies of one row each that have the same header, [bodies, ...]; None where they are not such.
+
+    Raises what `parse` raises of the first.
+    """
+    first = parse(bodies[0], limit)
+    start = len(bodies[0]) - first.nbytes
+    if first.shape[:1] != (1,) or first.dtype.kind not in NUMBERS or not first.flags.c_contiguous or not first.size:
+        return None
+    head, size = bodies[0][:start], len(bodies[0])
+    if not all(len(body) == size and body.startswith(head) for body in bodies):
+        return None
+    data = b"".join([body[start:] for body in bodies])
+    return np.frombuffer(data, first.dtype).reshape(len(bodies), *first.shape[1:])
+
+
 def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
     """Write the one output as it is, dtype included; strings as fixed-width Unicode."""
     del form, rows
@@ -91,6 +110,13 @@ def dump(array: Array) -> bytes:
     values = np.ascontiguousarray(array.astype(str) if array.dtype == object else array)
     # An array without axes becomes one of one.
     return _written_header(values.dtype, array.shape) + values.tobytes()
+
+
+def dump_rows(array: Array) -> list[bytes]:
+    """The .npy file of each row, as of an array of that one row; of numbers alone."""
+    head, data = _written_header(array.dtype, (1, *array.shape[1:])), array.tobytes()
+    size = len(data) // len(array)
+    return [head + data[start : start + size] for start in range(0, len(data), size)]
 
 
 @lru_cache(maxsize=HEADERS_KEPT)

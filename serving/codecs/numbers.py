@@ -163,3 +163,17 @@ def values(body: bytes, key: str, kind: Kind) -> Array | None:
     except (ValueError, TypeError, RuntimeError, OverflowError):
         return None
     return np.frombuffer(buffer, DTYPES[kind])
+
+
+def table(text: bytes, kind: Kind) -> Array | None:
+    """A list of lists of numbers as [lists, numbers]; None where one does not fit, or they are not all as long.
+
+    Of lists in lists, which `kind` flattens, none may be in it.
+    """
+    try:
+        document = _local.parser.parse(text)
+        sizes = {len(row) for row in document}  # type: ignore[union-attr, arg-type]  # a list of lists, or a TypeError
+        buffer = document.as_buffer(of_type=kind)  # type: ignore[union-attr]
+    except (ValueError, TypeError, RuntimeError, OverflowError):
+        return None
+    return np.frombuffer(buffer, DTYPES[kind]).reshape(-1, sizes.pop()) if len(sizes) == 1 and 0 not in sizes else None

@@ -5,9 +5,8 @@ long as when it is run again at once: 15 us instead of 6 for a small body. So th
 into one text, which simdjson reads in one go; a body of four numbers takes 1 us then.
 
 Whatever is not plainly of this kind is left to be read body by body, which gives the same arrays for the others
-(tests/test_codecs_rows.py). Why it is as safe as that: no row has a bracket, and all have as many commas. If the
-text that is made of them is nothing but numbers, every bracket in it is ours, so between those of a row are its own
-numbers alone, one more than it has commas.
+(tests/test_codecs_rows.py). Why it is as safe as that: no row has a bracket, so every bracket in the text is ours,
+and if it is nothing but lists of numbers, all as long, between those of a row are its own numbers alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 
 from serving.codecs.csv_numbers import NEGATIVE_ZERO
 from serving.codecs.lines import with_plain_ends
-from serving.codecs.numbers import BEGINNING, MOST_AXES, Kind, Numbers, ends, values
+from serving.codecs.numbers import BEGINNING, MOST_AXES, Numbers, ends, table
 from serving.signature import Array
 
 
@@ -37,22 +36,12 @@ def of_json(bodies: Sequence[bytes], *, lists_are_rows: bool) -> Numbers | None:
         return None
     if axes == 1 and (key or not lists_are_rows):
         return None
-    texts = _between(first[:opened], first[closed:], bodies) if ends(first, closed + axes, key) else None
-    array = _of_texts(texts) if texts else None
-    return None if array is None else Numbers(key, array.reshape(len(bodies), *(1,) * (axes - 2), -1))
-
-
-def _between(head: bytes, tail: bytes, bodies: Sequence[bytes]) -> list[bytes] | None:
-    """What stands between the same head and tail in all bodies; None where some body has others.
-
-    All are cut at once. Where each piece is as long as its body would have it, the cuts are between the bodies.
-    """
-    whole = b"".join(bodies)
-    if not whole.startswith(head) or not whole.endswith(tail):
+    if not ends(first, closed + axes, key):
         return None
-    pieces = whole[len(head) : -len(tail)].split(tail + head)
-    around = len(head) + len(tail)
-    return pieces if [len(piece) + around for piece in pieces] == [len(body) for body in bodies] else None
+    head, tail = first[:opened], first[closed:]
+    texts = [body[opened : -len(tail)] for body in bodies if body.startswith(head) and body.endswith(tail)]
+    array = _of_texts(texts) if len(texts) == len(bodies) else None
+    return None if array is None else Numbers(key, array.reshape(len(bodies), *(1,) * (axes - 2), -1))
 
 
 def of_lines(bodies: Iterable[bytes]) -> Array | None:
@@ -70,12 +59,11 @@ def of_lines(bodies: Iterable[bytes]) -> Array | None:
 
 def _of_texts(rows: Sequence[bytes]) -> Array | None:
     """Texts of numbers with commas between as an array, float64 or int64; None unless they are alike."""
-    alike = {(row.count(b","), b"." in row) for row in rows}
-    text = b"[[%b]]" % b"],[".join(rows)
-    if len(alike) != 1 or text.count(b"[") != len(rows) + 1 or text.count(b"]") != len(rows) + 1:
+    numbers = b",".join(rows)
+    if b"[" in numbers or b"]" in numbers:
         return None
-    ((commas, has_points),) = alike
+    text = b"[[%b]]" % b"],[".join(rows)
     # One without a fraction is read as integers when it is alone.
-    kind: Kind = "d" if has_points else "i"
-    array = None if kind == "i" and (b"e" in text or b"E" in text) else values(text, "", kind)
-    return None if array is None or array.size != len(rows) * (commas + 1) else array.reshape(len(rows), commas + 1)
+    if all(b"." in row for row in rows):
+        return table(text, "d")
+    return None if b"." in numbers or b"e" in numbers or b"E" in numbers else table(text, "i")

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from serving.codecs import csv, json, rows
+from serving.codecs import csv, json, npy, rows
 from serving.codecs.request import Decoded, Form
 from serving.signature import Array, Outputs, Signature
 
@@ -64,6 +64,21 @@ def encode_csv(outputs: Outputs, form: Form, count: int) -> list[bytes] | None:
     if array is None:
         return None
     return [line + b"\n" for line in json.write(array.reshape(count, -1))[2:-2].split(b"],[")]
+
+
+def decode_npy(bodies: Sequence[bytes], signature: Signature, limit: int) -> Decoded | None:
+    """One row of numbers each; `limit` is the largest array taken, in bytes. Raises what `npy.parse` raises."""
+    if len(signature.inputs) != 1 or signature.inputs[0].row is None:
+        return None
+    array = npy.parse_rows(bodies, limit)
+    return None if array is None else Decoded({signature.inputs[0].name: array}, Form.COLUMN)
+
+
+def encode_npy(outputs: Outputs, form: Form, count: int) -> list[bytes] | None:
+    """Numbers of one output."""
+    del form  # an array, whatever the request's form
+    array = _numbers(outputs, count)
+    return None if array is None else npy.dump_rows(array)
 
 
 def _numbers(outputs: Outputs, count: int) -> Array | None:
