@@ -20,6 +20,7 @@ from serving.batcher import Batch, Batcher, Entry
 from serving.errors import DeadlineExceededError, ModelFailedError, ServingError
 from serving.formation import Formation, Run
 from serving.lane import Lane, Lanes
+from serving.lookout import Lookout
 from serving.metrics import Metrics
 from serving.parts import Outcome, Part, Tell, cut
 from serving.runs import Attempt, Runs, Split
@@ -36,10 +37,6 @@ INLINE_SECONDS = 0.002
 # The same for a lone request: meanwhile nothing could be run, for it has all cores. To have its threads, the loop's
 # and a lane's on as many cores makes a run of 3 ms one of 4; and /ping and those who come meanwhile wait no longer.
 LONE_SECONDS = 0.010
-# How often the loop may look for further requests before a batch leaves. A look costs some 10 us and is
-# taken only while the last one found somebody; the bound is for senders that never pause.
-LOOKS = 16
-
 T = TypeVar("T")
 
 
@@ -47,8 +44,7 @@ class Dispatcher:
     """Runs requests on a model, several together where that is sound.
 
     A batch leaves when the loop has gone quiet: a request that finds a lane free has the loop look once more
-    for others that have arrived in the same moment, and again as long as some have. That is not a wait: a look
-    finds nothing at once when nobody else is there. It makes batches as large as there are callers, and steady.
+    for others that have arrived in the same moment, and again as long as some have (`serving.lookout`).
 
     It begins with runs of one kind, on all cores. Once it has been measured how the model scales, `divide` gives it
     another formation (`serving.formation`), with runs on single cores.
@@ -76,8 +72,7 @@ class Dispatcher:
         self._under_way = 0  # requests that are being run
         self._loop = asyncio.get_running_loop()
         self._open: Waiting[Entry[Ticket]] = Waiting(self._give_up)
-        self._arrivals = 0
-        self._looking = False
+        self._lookout = Lookout(self._has_room, self._fill_lanes)
         metrics.queue(lambda: self._batcher.waiting)
 
     async def run(self, inputs: Inputs) -> Outputs:
@@ -112,12 +107,12 @@ class Dispatcher:
     @property
     def is_looking(self) -> bool:
         """Whether requests have come in this turn of the loop, or the last, that may leave in its next."""
-        return self._looking
+        return self._lookout.is_looking
 
     def announce(self) -> None:
         """A request has come, which is submitted now or in the loop's next turn: a batch may wait for it till then."""
-        self._arrivals += 1
-        self._look_soon()
+        self._lookout.saw()
+        self._look()
 
     def submit(self, inputs: Inputs, tell: Tell, splitting: Split = split) -> Sequence[Entry[Ticket]]:
         """Admit a validated request that was announced; `tell` is called once, on the loop, unless it is cancelled.
@@ -184,20 +179,15 @@ class Dispatcher:
     def _soon(self) -> None:
         """Have what waits run as soon as the loop is quiet, if a lane is free."""
         if self._lanes.wait_for_all or self._batcher.has_work:
-            self._look_soon()
+            self._look()
 
-    def _look_soon(self) -> None:
-        if not self._looking and (self._lanes.wait_for_all or self._lanes.may_start):
-            self._looking = True
-            self._loop.call_soon(self._look, self._arrivals, LOOKS)
+    def _look(self) -> None:
+        if self._lanes.wait_for_all or self._lanes.may_start:
+            self._lookout.look()
 
-    def _look(self, seen: int, looks: int) -> None:
-        """Let the batch leave if nobody has come since the last look, or enough have."""
-        if self._arrivals != seen and looks and 1 < self._batcher.max_rows > self._batcher.waiting:
-            self._loop.call_soon(self._look, self._arrivals, looks - 1)
-            return
-        self._looking = False
-        self._fill_lanes()
+    def _has_room(self) -> bool:
+        """Whether more that come may ride in the next batch."""
+        return 1 < self._batcher.max_rows > self._batcher.waiting
 
     def _fill_lanes(self) -> None:
         self._lanes.start_reserved()

@@ -8,6 +8,7 @@ of the usual kind, which has the same steps called back instead of awaited. Of t
 go through its first steps and its last together (`serving.cohort`, `serving.writing`).
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -26,6 +27,8 @@ from serving.service import Service
 from serving.signature import Inputs, Outputs, Signature, row_count
 from serving.validation import validate
 from serving.writing import Writing
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -127,6 +130,10 @@ class Invocation:
             rows = split(validate(decoded.inputs, serving.signature), [1] * len(bodies))
         except ServingError:
             return None  # whose it is comes out one by one
+        except Exception:
+            # None of them may be lost to what nobody has foreseen.
+            log.exception("%d bodies could not be read at once, and are read one by one", len(bodies))
+            return None
         splitting = writing.splitting(decoded.form)
         return [Begun(serving, inputs, decoded.form, 1, writing, splitting) for inputs in rows]
 

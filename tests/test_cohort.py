@@ -12,6 +12,7 @@ import pytest
 from harness.loops import on_a_loop
 from models import Recorder, identity
 from serving import cohort as module
+from serving import invocations
 from serving.answer import Answer
 from serving.catalogue import Catalogue, Entry, Serving
 from serving.codecs import formats
@@ -142,6 +143,21 @@ def test_where_all_look_alike_and_one_does_not_fit_the_model_the_others_are_answ
         futures = [bench.add(bench.json, body) for body in (good, bad, good)]
         answers = await asyncio.gather(*futures, return_exceptions=True)
         assert [isinstance(answer, ServingError) for answer in answers] == [False, True, False]
+
+    benched(test)
+
+
+def test_none_is_lost_where_reading_them_at_once_fails_for_whatever_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("nobody has foreseen it")
+
+    async def test(bench: Bench) -> None:
+        monkeypatch.setattr(invocations, "split", fail)
+        answers = await asyncio.gather(*(bench.add(bench.json, body_of(number)) for number in range(4)))
+        assert answers == [answer_of(number) for number in range(4)]
+        assert "4 bodies could not be read at once" in caplog.text
 
     benched(test)
 

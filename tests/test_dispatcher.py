@@ -14,10 +14,11 @@ import pytest
 from harness.loops import DEADLINE_SECONDS, on_a_loop
 from models import Recorder, identity, refusing, row
 from serving.backends import Model
-from serving.dispatcher import LOOKS, Dispatcher
+from serving.dispatcher import Dispatcher
 from serving.errors import DeadlineExceededError, ModelFailedError, ModelRejectedInputError, OverloadedError
 from serving.exposition import page
 from serving.formation import Formation
+from serving.lookout import LOOKS
 from serving.metrics import Metrics
 from serving.signature import Array, Inputs, Outputs, Signature
 from signatures import giving, spec
