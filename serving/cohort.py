@@ -42,7 +42,8 @@ class Cohort:
 
     def add(self, invocation: "Invocation", body: bytes, ready: Ready) -> None:
         """Have this read; `ready` is called once, now or in the loop's next turn."""
-        if self._was_lone and not self._members and not invocation.has_company:
+        is_lone = self._was_lone and not self._members and not invocation.has_company
+        if is_lone or len(body) >= SMALL_BYTES:
             invocation.announce()
             ready(invocation.attempt(body))
             return
@@ -55,7 +56,7 @@ class Cohort:
     def _read(self) -> None:
         members, self._members = self._members, []
         self._was_lone = len(members) == 1
-        for group in _alike(members) if len(members) > 1 else [members]:
+        for group in _alike(members):
             begun = group[0].invocation.begin_together([member.body for member in group]) if len(group) > 1 else None
             if begun is None:
                 for member in group:

@@ -37,6 +37,7 @@ INLINE_SECONDS = 0.002
 # The same for a lone request: meanwhile nothing could be run, for it has all cores. To have its threads, the loop's
 # and a lane's on as many cores makes a run of 3 ms one of 4; and /ping and those who come meanwhile wait no longer.
 LONE_SECONDS = 0.010
+
 T = TypeVar("T")
 
 

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.answer import Answer, refused
-from serving.cohort import SMALL_BYTES, Cohort
+from serving.cohort import Cohort
 from serving.errors import OverloadedError, ServingError
 from serving.heads import Head, read
 from serving.invocations import OFFLOAD_BYTES, Asked, Begun, Invocation, size_of
@@ -78,15 +78,11 @@ class Ride:
 
     def start(self, body: bytes) -> None:
         """Run the request now that its body is whole."""
-        if self._alarm:
-            self._silence()
-        if len(body) < SMALL_BYTES:
-            self._cohort.add(self._invocation, body, self._begin)
-        elif self._invocation.is_long(body):
+        self._silence()
+        if self._invocation.is_long(body):
             self._follow(asyncio.get_running_loop().create_task(self._invocation.run(body)))
         else:
-            self._invocation.announce()
-            self._begin(self._invocation.attempt(body))
+            self._cohort.add(self._invocation, body, self._begin)
 
     def leave(self) -> None:
         """The client is gone: drop the request if it has not been run."""
@@ -108,7 +104,9 @@ class Ride:
             return
         dispatcher = begun.serving.dispatcher
         try:
-            entries = dispatcher.submit(begun.inputs, lambda outcome: self._ran(begun, outcome), begun.splitting)
+            entries = dispatcher.submit(
+                begun.inputs, lambda outcome: self._ran(begun, outcome), begun.writing.splitting(begun.form)
+            )
         except Exception as error:  # noqa: BLE001 (rendered by the one table)
             self._fail(error)
         else:
@@ -153,8 +151,7 @@ class Ride:
         self._answer(refused(error))
 
     def _answer(self, answer: Answer) -> None:
-        if self._alarm:
-            self._silence()
+        self._silence()
         self._stop = None
         self._service.metrics.request(answer.status, monotonic() - self._started)
         self._respond(answer)
@@ -166,8 +163,7 @@ class Ride:
 
     def let_go(self) -> None:
         """Its answer is sent: what it took is free."""
-        if self._alarm:
-            self._silence()
+        self._silence()
         place, self._place = self._place, None
         if place:
             self._service.room.leave(place)

@@ -21,7 +21,6 @@ from serving.catalogue import Entry, Serving
 from serving.codecs import Form, of_content_type
 from serving.errors import ServingError
 from serving.mediatypes import negotiate
-from serving.runs import Split
 from serving.selection import Selection
 from serving.service import Service
 from serving.signature import Inputs, Outputs, Signature, row_count
@@ -48,17 +47,13 @@ class Asked(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """A request that is ready to be run: what runs it, its arrays, and what is to be known for its answer.
-
-    `splitting` makes of a run's outputs what it is told (`serving.writing`).
-    """
+    """A request that is ready to be run: what runs it, its arrays, and what is to be known for its answer."""
 
     serving: Serving
     inputs: Inputs
     form: Form
     rows: int
     writing: Writing
-    splitting: Split
 
 
 class Invocation:
@@ -110,7 +105,7 @@ class Invocation:
         serving = self._entry.signature(decoded.signature) if decoded.signature else self._serving
         writing = self._writing(serving.signature)
         inputs = validate(decoded.inputs, serving.signature)
-        return Begun(serving, inputs, decoded.form, row_count(inputs), writing, writing.splitting(decoded.form))
+        return Begun(serving, inputs, decoded.form, row_count(inputs), writing)
 
     def attempt(self, body: bytes) -> Begun | Exception:
         """The same, with whatever is raised as what it gives."""
@@ -134,8 +129,7 @@ class Invocation:
             # None of them may be lost to what nobody has foreseen.
             log.exception("%d bodies could not be read at once, and are read one by one", len(bodies))
             return None
-        splitting = writing.splitting(decoded.form)
-        return [Begun(serving, inputs, decoded.form, 1, writing, splitting) for inputs in rows]
+        return [Begun(serving, inputs, decoded.form, 1, writing) for inputs in rows]
 
     def end(self, begun: Begun, outputs: Outputs) -> Answer:
         """Encode."""

@@ -63,7 +63,9 @@ class Bench:
             try:
                 if isinstance(begun, Exception):
                     raise begun
-                self.dispatcher.submit(begun.inputs, lambda outcome: tell(begun, outcome), begun.splitting)
+                self.dispatcher.submit(
+                    begun.inputs, lambda outcome: tell(begun, outcome), begun.writing.splitting(begun.form)
+                )
             except ServingError as error:
                 answered.set_exception(error)
 

@@ -4,17 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from serving.codecs import csv, json, jsonlines, npy
+from serving.codecs import csv, json, jsonlines, npy, together
 from serving.codecs.request import Decoded, Form
-from serving.codecs.together import (
-    Together,
-    decode_csv,
-    decode_json,
-    decode_npy,
-    encode_csv,
-    encode_json,
-    encode_npy,
-)
+from serving.codecs.together import Together
 from serving.errors import UnsupportedMediaTypeError, quoted
 from serving.mediatypes import MediaType
 from serving.signature import Outputs, Signature
@@ -78,7 +70,7 @@ def formats(limit: int) -> tuple[Format, ...]:
             json.decode,
             json.encode,
             tensors_only=False,
-            together=Together(decode_json, encode_json),
+            together=Together(together.decode_json, together.encode_json),
         ),
         Format(
             "application/jsonlines",
@@ -93,7 +85,7 @@ def formats(limit: int) -> tuple[Format, ...]:
             csv.encode,
             single_output=True,
             instead="application/json",
-            together=Together(decode_csv, encode_csv),
+            together=Together(together.decode_csv, together.encode_csv),
         ),
         Format(
             "application/x-npy",
@@ -102,7 +94,7 @@ def formats(limit: int) -> tuple[Format, ...]:
             single_output=True,
             instead="application/x-npz",
             is_view=True,
-            together=Together(partial(decode_npy, limit=limit), encode_npy),
+            together=Together(partial(together.decode_npy, limit=limit), together.encode_npy),
         ),
         Format("application/x-npz", partial(_read_npz, limit=limit), _write_npz),
     )

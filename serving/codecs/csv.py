@@ -35,8 +35,8 @@ def decode(body: bytes, signature: Signature, *, loose: bool = False) -> Decoded
         BadRequestError: InvalidCsvError, RaggedArrayError, WrongTypeError, EmptyBatchError.
     """
     table = _plain_numbers(body, signature, loose=loose)
-    if table is not None:
-        return of_table(table, signature)
+    if table is not None and (decoded := of_table(table, signature)):
+        return decoded
     rows = _fields(body, loose=loose)
     inputs = {
         spec.name: _shaped(_typed([row[start:end] for row in rows], spec, start), spec)
@@ -45,8 +45,24 @@ def decode(body: bytes, signature: Signature, *, loose: bool = False) -> Decoded
     return Decoded(inputs, Form.ROW)
 
 
-def of_table(table: Array, signature: Signature) -> Decoded:
-    """A request whose fields are these numbers, [rows, columns]. Raises InvalidCsvError."""
+def takes_numbers(signature: Signature) -> bool:
+    """Whether all fields are to be integers or floats."""
+    return _kinds(signature) <= PLAIN_KINDS
+
+
+def _kinds(signature: Signature) -> set[str]:
+    return {spec.numpy_dtype.kind for spec in signature.inputs}
+
+
+def of_table(table: Array, signature: Signature) -> Decoded | None:
+    """A request whose fields are these numbers, [rows, columns]; None if they must be looked at one by one.
+
+    One input's fractions must not make doubles of another's integers, which may be too long for them.
+
+    Raises InvalidCsvError.
+    """
+    if table.dtype.kind == "f" and _kinds(signature) != {"f"} and len(signature.inputs) > 1:
+        return None
     inputs = {}
     for spec, start, end in _places(signature, table.shape[1]):
         kept = table.dtype if spec.numpy_dtype.kind in "iu" else np.dtype(np.float64)
@@ -72,18 +88,9 @@ def encode(outputs: Outputs, form: Form, rows: int) -> bytes:
 
 def _plain_numbers(body: bytes, signature: Signature, *, loose: bool) -> Array | None:
     """The table, None where the fields must be looked at one by one."""
-    if loose and _delimiter(body[:SNIFFED].decode("latin-1")) != ",":
+    if not takes_numbers(signature) or (loose and _delimiter(body[:SNIFFED].decode("latin-1")) != ","):
         return None
-    table = csv_numbers.read(body)
-    return None if table is None or not may_be_table(table, signature) else table
-
-
-def may_be_table(table: Array, signature: Signature) -> bool:
-    """Whether all fields of a body that were read at once are what they are one by one."""
-    kinds = {spec.numpy_dtype.kind for spec in signature.inputs}
-    # One input's fractions must not make doubles of another's integers, which may be too long for them.
-    is_mixed = table.dtype.kind == "f" and kinds != {"f"} and len(signature.inputs) > 1
-    return kinds <= PLAIN_KINDS and not is_mixed
+    return csv_numbers.read(body)
 
 
 def _fields(body: bytes, *, loose: bool) -> list[list[str]]:

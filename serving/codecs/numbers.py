@@ -65,38 +65,46 @@ _local = _Local()
 
 def read(body: bytes) -> Numbers | None:
     """The body's numbers, None for a body that is not of this kind."""
-    beginning = BEGINNING.match(body)
+    beginning = begin(body)
     if beginning is None:
         return None
-    key = beginning[1].decode() if beginning[1] else ""
-    start = beginning.end()
-    shape = _shape_of_one_list(body, start, key) or _shape_of_many(body, start, key)
+    key, start = beginning
+    inside = within(body, start, key)
+    shape = (1,) * (inside[0] - start - 1) + (ANY,) if inside else _shape_of_many(body, start, key)
     if shape is None:
         return None
     kind: Kind = "d" if _has_fractions(body, start) else "i"
-    found = values(body, key, kind) if len(body) < IN_PIECES else _values_of_pieces(body, start, shape, kind)
+    values = _values(body, key, kind) if len(body) < IN_PIECES else _values_of_pieces(body, start, shape, kind)
     # An empty list and one of a single number have the same structure.
-    if found is None or not found.size or (shape[-1] != ANY and found.size != prod(shape)):
+    if values is None or not values.size or (shape[-1] != ANY and values.size != prod(shape)):
         return None
-    return Numbers(key, found.reshape(shape))
+    return Numbers(key, values.reshape(shape))
+
+
+def begin(body: bytes) -> tuple[str, int] | None:
+    """The key, empty for a bare array, and where its first bracket is; None for another beginning."""
+    found = BEGINNING.match(body)
+    return (found[1].decode() if found[1] else "", found.end()) if found else None
 
 
 def _has_fractions(body: bytes, start: int) -> bool:
     return body.find(b".", start) >= 0 or body.find(b"e", start) >= 0 or body.find(b"E", start) >= 0
 
 
-def _shape_of_one_list(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
-    """The shape of a list within any number of brackets, `[[[1, 2]]]`; None if there are several, or blanks between.
+def within(body: bytes, start: int, key: str) -> tuple[int, int] | None:
+    """Where the only list's numbers begin and end, within any number of brackets, `[[[1, 2]]]`; None if there are more.
 
-    Told by two searches of one byte, a twentieth of what it takes to delete the numbers.
+    Blanks between the brackets are none either. Told by two searches of one byte, a twentieth of what it takes to
+    delete the numbers.
     """
-    axes, end = body.rfind(b"[") + 1 - start, body.find(b"]", start)
-    if axes > MOST_AXES or body[start : start + axes] != b"[" * axes or body[end : end + axes] != b"]" * axes:
+    opened, closed = body.rfind(b"[") + 1, body.find(b"]", start)
+    axes = opened - start
+    if axes > MOST_AXES or body[start:opened] != b"[" * axes or body[closed : closed + axes] != b"]" * axes:
         return None
-    return (1,) * (axes - 1) + (ANY,) if ends(body, end + axes, key) else None
+    return (opened, closed) if _ends(body, closed + axes, key) else None
 
 
-def ends(body: bytes, place: int, key: str) -> bool:
+def _ends(body: bytes, place: int, key: str) -> bool:
     """Whether nothing comes from there on but what closes the object, if there is one."""
     return body[place:].strip(BLANKS) == (b"}" if key else b"")
 
@@ -107,7 +115,7 @@ def _shape_of_many(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
 
 def _shape_of_large(body: bytes, start: int, key: str) -> tuple[int, ...] | None:
     end = body.rfind(b"]") + 1
-    if end <= start or not ends(body, end, key) or body.startswith(b"[" * (MOST_AXES + 1), start):
+    if end <= start or not _ends(body, end, key) or body.startswith(b"[" * (MOST_AXES + 1), start):
         return None
     shape = shape_of(np.frombuffer(body, np.uint8, end - start, start))
     return shape if shape is None or len(shape) <= MOST_AXES else None
@@ -146,15 +154,15 @@ def _values_of_pieces(body: bytes, start: int, shape: tuple[int, ...], kind: Kin
     whole = np.empty(most, DTYPES[kind])
     filled = 0
     for piece in pieces(body, start, end, len(shape)):
-        some = values(piece, "", kind)
-        if some is None or filled + some.size > whole.size:
+        values = _values(piece, "", kind)
+        if values is None or filled + values.size > whole.size:
             return None
-        whole[filled : filled + some.size] = some
-        filled += some.size
+        whole[filled : filled + values.size] = values
+        filled += values.size
     return whole[:filled]
 
 
-def values(body: bytes, key: str, kind: Kind) -> Array | None:
+def _values(body: bytes, key: str, kind: Kind) -> Array | None:
     """All numbers of the body in order, float64 for the kind "d", int64 for "i"; None where one does not fit."""
     try:
         document = _local.parser.parse(body)

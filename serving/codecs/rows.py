@@ -15,7 +15,7 @@ import numpy as np
 
 from serving.codecs.csv_numbers import NEGATIVE_ZERO
 from serving.codecs.lines import with_plain_ends
-from serving.codecs.numbers import BEGINNING, MOST_AXES, Numbers, ends, table
+from serving.codecs.numbers import Numbers, begin, table, within
 from serving.signature import Array
 
 
@@ -26,17 +26,13 @@ def of_json(bodies: Sequence[bytes], *, lists_are_rows: bool) -> Numbers | None:
     these are rows, [bodies, numbers]. None where the bodies are not of this kind.
     """
     first = bodies[0]
-    beginning = BEGINNING.match(first)
-    if beginning is None:
+    beginning = begin(first)
+    inside = within(first, beginning[1], beginning[0]) if beginning else None
+    if beginning is None or inside is None:
         return None
-    key, start = beginning[1].decode() if beginning[1] else "", beginning.end()
-    opened, closed = first.rfind(b"[") + 1, first.find(b"]", start)
+    (key, start), (opened, closed) = beginning, inside
     axes = opened - start
-    if not 0 < axes <= MOST_AXES or first[start:opened] != b"[" * axes or first[closed : closed + axes] != b"]" * axes:
-        return None
     if axes == 1 and (key or not lists_are_rows):
-        return None
-    if not ends(first, closed + axes, key):
         return None
     head, tail = first[:opened], first[closed:]
     texts = [body[opened : -len(tail)] for body in bodies if body.startswith(head) and body.endswith(tail)]

@@ -51,10 +51,10 @@ def encode_json(outputs: Outputs, form: Form, count: int) -> list[bytes] | None:
 
 def decode_csv(bodies: Sequence[bytes], signature: Signature) -> Decoded | None:
     """One line of plain numbers each."""
-    if any(spec.row is None for spec in signature.inputs):
+    if not csv.takes_numbers(signature) or any(spec.row is None for spec in signature.inputs):
         return None
     table = rows.of_lines(bodies)
-    return None if table is None or not csv.may_be_table(table, signature) else csv.of_table(table, signature)
+    return None if table is None else csv.of_table(table, signature)
 
 
 def encode_csv(outputs: Outputs, form: Form, count: int) -> list[bytes] | None:
